@@ -1,0 +1,85 @@
+// swift-tools-version: 6.0
+// A static-graph compiler and executor for generative adversarial networks.
+// The modules are listed in the order of the flow; dependencies only point upwards in this list.
+import PackageDescription
+
+/// The vector kernels: one source folder, compiled once per instruction set. They are optimised
+/// in debug builds too, and as one module each, because nothing in them works at -Onone speed.
+func kernels(_ name: String, march: String?, width: String) -> Target {
+  .target(
+    name: name, dependencies: ["KernelTable"],
+    swiftSettings: [
+      .unsafeFlags(
+        ["-Ounchecked", "-wmo", "-disable-batch-mode", "-num-threads", "1"]
+          + (march.map { ["-Xcc", "-march=\($0)"] } ?? [])),
+      .define(width),
+    ])
+}
+
+#if arch(x86_64)
+  let kernelTargets = [
+    kernels("KernelsBase", march: nil, width: "WIDTH4"),
+    kernels("KernelsV3", march: "x86-64-v3", width: "WIDTH8"),
+    kernels("KernelsV4", march: "x86-64-v4", width: "WIDTH16"),
+  ]
+#else
+  let kernelTargets = [kernels("KernelsBase", march: nil, width: "WIDTH4")]
+#endif
+let kernelNames = kernelTargets.map { Target.Dependency(stringLiteral: $0.name) }
+
+let package = Package(
+  name: "swift-gan",
+  platforms: [.macOS(.v15)],
+  products: [
+    .executable(name: "gan-compile", targets: ["gan-compile"]),
+    .executable(name: "gan-exec", targets: ["gan-exec"]),
+  ],
+  targets: [
+    .target(name: "Basics"),
+    .target(name: "GraphSyntax", dependencies: ["Basics"]),
+    .target(name: "GraphIR", dependencies: ["Basics"]),
+    .target(name: "Operators", dependencies: ["Basics", "GraphIR"]),
+    .target(name: "Elaboration", dependencies: ["Basics", "GraphSyntax", "GraphIR", "Operators"]),
+    .target(name: "Passes", dependencies: ["Basics", "GraphIR", "Operators"]),
+    .target(name: "Planning", dependencies: ["Basics", "GraphIR", "Operators"]),
+    .target(name: "Runtime", dependencies: ["Basics", "GraphIR", "Planning"]),
+    .target(name: "KernelTable"),
+  ] + kernelTargets + [
+    .target(name: "CProcessor"),
+    .target(
+      name: "CPUBackend",
+      dependencies: [
+        "Basics", "GraphIR", "Operators", "Planning", "Runtime", "KernelTable", "CProcessor",
+      ] + kernelNames),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(name: "Formats", dependencies: ["Basics", "CZlib"]),
+    .target(
+      name: "Training",
+      dependencies: [
+        "Basics", "GraphSyntax", "GraphIR", "Operators", "Elaboration", "Passes", "Planning",
+        "Runtime", "Formats",
+      ]),
+    .target(
+      name: "Commands",
+      dependencies: [
+        "Basics", "GraphSyntax", "GraphIR", "Operators", "Elaboration", "Passes", "Planning",
+        "Runtime", "CPUBackend", "Formats", "Training",
+      ]),
+    .executableTarget(name: "gan-compile", dependencies: ["Commands"]),
+    .executableTarget(name: "gan-exec", dependencies: ["Commands"]),
+    .testTarget(name: "BasicsTests", dependencies: ["Basics"]),
+    .testTarget(name: "GraphSyntaxTests", dependencies: ["GraphSyntax"]),
+    .testTarget(name: "OperatorsTests", dependencies: ["Operators", "Passes"]),
+    .testTarget(name: "ElaborationTests", dependencies: ["Elaboration", "Commands"]),
+    .testTarget(name: "PassesTests", dependencies: ["Passes", "Elaboration"]),
+    .testTarget(name: "PlanningTests", dependencies: ["Planning", "Passes", "Elaboration"]),
+    .testTarget(
+      name: "CPUBackendTests", dependencies: ["CPUBackend", "Operators", "Passes", "Planning"]),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
+    .testTarget(
+      name: "TrainingTests", dependencies: ["Training", "Commands", "CPUBackend"],
+      exclude: ["Fixtures"]),
+    .testTarget(name: "CommandsTests", dependencies: ["Commands"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

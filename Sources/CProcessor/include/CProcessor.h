@@ -1,0 +1,9 @@
+// What the processor can do, asked once at start (CPUID and XGETBV).
+#ifndef C_PROCESSOR_H
+#define C_PROCESSOR_H
+/// The best instruction set of the kernels that this processor and operating system can run:
+/// 0 the baseline, 3 x86-64-v3 (AVX2, FMA), 4 x86-64-v4 (AVX-512 F, BW, CD, DQ, VL).
+int processor_level(void);
+/// Sets flush-to-zero and denormals-are-zero on the calling thread where the processor has them.
+void processor_flush_denormals(void);
+#endif
