@@ -18,7 +18,9 @@ package struct PhiloxBlock: Hashable, Sendable {
 package enum Philox {
   /// The block with counter (block, step, stream, block >> 32) under the key `seed`.
   /// Element `i` of a random tensor is word `i % 4` of block `i / 4`.
-  package static func block(seed: UInt64, step: UInt32, stream: UInt32, block: UInt64) -> PhiloxBlock {
+  package static func block(seed: UInt64, step: UInt32, stream: UInt32, block: UInt64)
+    -> PhiloxBlock
+  {
     var c0 = UInt32(truncatingIfNeeded: block)
     var c1 = step
     var c2 = stream

@@ -52,7 +52,8 @@ package struct SourceText: Sendable {
 
   package func text(_ range: SourceRange) -> String {
     let start = min(Int(range.start), bytes.count)
-    return String(decoding: bytes[start..<max(start, min(Int(range.end), bytes.count))], as: UTF8.self)
+    return String(
+      decoding: bytes[start..<max(start, min(Int(range.end), bytes.count))], as: UTF8.self)
   }
 
   /// The line and column of a byte offset. O(log lines + length of the line).
