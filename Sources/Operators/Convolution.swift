@@ -1,0 +1,307 @@
+// Convolution and its two gradients: a family closed under differentiation, the gradient of each is written with
+// the other two. The input gradient is also the transposed convolution forward.
+// Comes in: images [n, h, w, in], kernels [kh, kw, in, out], output gradients [n, oh, ow, out], all f32.
+
+import Basics
+import GraphIR
+
+/// y[n, oy, ox, o] = Σ ky, kx, i  x[n, oy·sh − top + ky, ox·sw − left + kx, i] · w[ky, kx, i, o]; zero outside the image.
+package struct Conv2D: Operation {
+  package static let mnemonic = "conv2d"
+  package static let summary = "Two-dimensional convolution of NHWC images."
+  package static let signature = [OperandSpec("x"), OperandSpec("w")]
+
+  /// [h, w]
+  package var stride = [1, 1]
+  /// [top, bottom, left, right]
+  package var padding = [0, 0, 0, 0]
+
+  package init() {}
+  package init(stride: [Int], padding: [Int]) {
+    self.stride = stride
+    self.padding = padding
+  }
+
+  package mutating func visitAttributes(_ visitor: inout some AttributeVisitor) throws(Diagnostic) {
+    try visitor.attribute("stride", &stride, default: [1, 1])
+    try visitor.attribute("padding", &padding, default: [0, 0, 0, 0])
+  }
+
+  /// All sizes; operands are x, w.
+  package func geometry(_ operands: [TensorType]) throws(Diagnostic) -> ConvolutionGeometry {
+    try ImageOperands.expect(operands, ["x", "w"], of: Self.mnemonic)
+    let (x, w) = (operands[0], operands[1])
+    try ImageOperands.expectImage(x, of: Self.mnemonic)
+    try ImageOperands.expectImage(w, "[kh, kw, in, out]", of: Self.mnemonic)
+    guard x.shape[3] == w.shape[2] else {
+      throw Diagnostic(
+        "shape.mismatch",
+        "the image \(x) has \(x.shape[3]) channels, the kernel \(w) expects \(w.shape[2])")
+    }
+    return try ConvolutionGeometry(
+      batch: x.shape[0], input: [x.shape[1], x.shape[2]], kernel: [w.shape[0], w.shape[1]],
+      channels: (x.shape[3], w.shape[3]), stride: stride, padding: padding)
+  }
+
+  package func inferTypes(_ operands: [TensorType]) throws(Diagnostic) -> [TensorType] {
+    [.f32(try geometry(operands).outputShape)]
+  }
+
+  // y = x ∗ w:  x̄ = input gradient of (ȳ, w),  w̄ = filter gradient of (x, ȳ)
+  package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
+    let sizes = try geometry([scope.type(ofOperand: 0), scope.type(ofOperand: 1)])
+    if scope.needs(0) {
+      let adjoint = try scope.builder.conv2DInputGradient(
+        scope.seed, scope.operands[1], stride: stride, padding: padding,
+        inputSize: [sizes.height.input, sizes.width.input])
+      scope.setAdjoint(of: 0, adjoint)
+    }
+    if scope.needs(1) {
+      let adjoint = try scope.builder.conv2DFilterGradient(
+        scope.operands[0], scope.seed, stride: stride, padding: padding,
+        kernelSize: [sizes.height.kernel, sizes.width.kernel])
+      scope.setAdjoint(of: 1, adjoint)
+    }
+  }
+
+  // y[p, o] += x[q, i] · w[k, i, o] over all positions p, q that the kernel position k connects
+  package func evaluate(_ operands: [HostTensor], results: [TensorType]) -> [HostTensor] {
+    guard let sizes = try? geometry(operands.map(\.type)) else { return [] }
+    let (channels, filters) = (sizes.inputChannels, sizes.outputChannels)
+    var y = HostTensor(results[0])
+    operands[0].values.withUnsafeBufferPointer { x in
+      operands[1].values.withUnsafeBufferPointer { w in
+        y.values.withUnsafeMutableBufferPointer { y in
+          sizes.forEachTap { input, kernel, output in
+            var weight = kernel * channels * filters
+            var i = input * channels
+            let end = i + channels
+            while i < end {
+              let value = x[i]
+              var o = output * filters
+              let last = o + filters
+              while o < last {
+                y[o] += value * w[weight]
+                o += 1
+                weight += 1
+              }
+              i += 1
+            }
+          }
+        }
+      }
+    }
+    return [y]
+  }
+
+  package func cost(_ operands: [TensorType], _ results: [TensorType]) -> Cost {
+    ConvolutionGeometry.cost(try? geometry(operands), operands, results)
+  }
+}
+
+/// The adjoint of `conv2d` in its image: dx[n, oy·sh − top + ky, ox·sw − left + kx, i] += dy[n, oy, ox, o] · w[ky, kx, i, o].
+/// As a layer, this is the transposed convolution of dy; positions that no window reached are zero.
+package struct Conv2DInputGradient: Operation {
+  package static let mnemonic = "conv2d_input_gradient"
+  package static let summary =
+    "Gradient of a convolution with respect to its image; the transposed convolution."
+  package static let signature = [OperandSpec("dy"), OperandSpec("w")]
+
+  /// [h, w], [top, bottom, left, right] of the convolution, and the [h, w] of its image.
+  package var stride = [1, 1]
+  package var padding = [0, 0, 0, 0]
+  package var inputSize = [1, 1]
+
+  package init() {}
+  package init(stride: [Int], padding: [Int], inputSize: [Int]) {
+    self.stride = stride
+    self.padding = padding
+    self.inputSize = inputSize
+  }
+
+  package mutating func visitAttributes(_ visitor: inout some AttributeVisitor) throws(Diagnostic) {
+    try visitor.attribute("stride", &stride, default: [1, 1])
+    try visitor.attribute("padding", &padding, default: [0, 0, 0, 0])
+    try visitor.attribute("inputSize", &inputSize)
+  }
+
+  /// The sizes of the convolution whose gradient this is; operands are dy, w.
+  package func geometry(_ operands: [TensorType]) throws(Diagnostic) -> ConvolutionGeometry {
+    try ImageOperands.expect(operands, ["dy", "w"], of: Self.mnemonic)
+    let (dy, w) = (operands[0], operands[1])
+    try ImageOperands.expectImage(dy, "[n, oh, ow, out]", of: Self.mnemonic)
+    try ImageOperands.expectImage(w, "[kh, kw, in, out]", of: Self.mnemonic)
+    let sizes = try ConvolutionGeometry(
+      batch: dy.shape[0], input: inputSize, kernel: [w.shape[0], w.shape[1]],
+      channels: (w.shape[2], w.shape[3]), stride: stride, padding: padding)
+    try sizes.expectOutput(dy, of: Self.mnemonic)
+    return sizes
+  }
+
+  package func inferTypes(_ operands: [TensorType]) throws(Diagnostic) -> [TensorType] {
+    [.f32(try geometry(operands).inputShape)]
+  }
+
+  // x = Aᵀ(y, w), linear in both:  ȳ = x̄ ∗ w,  w̄ = filter gradient of (x̄, y)
+  package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
+    let kernel = scope.type(ofOperand: 1).shape
+    if scope.needs(0) {
+      let adjoint = try scope.builder.conv2D(
+        scope.seed, scope.operands[1], stride: stride, padding: padding)
+      scope.setAdjoint(of: 0, adjoint)
+    }
+    if scope.needs(1) {
+      let adjoint = try scope.builder.conv2DFilterGradient(
+        scope.seed, scope.operands[0], stride: stride, padding: padding,
+        kernelSize: [kernel[0], kernel[1]])
+      scope.setAdjoint(of: 1, adjoint)
+    }
+  }
+
+  // dx[q, i] += Σ o  dy[p, o] · w[k, i, o]
+  package func evaluate(_ operands: [HostTensor], results: [TensorType]) -> [HostTensor] {
+    guard let sizes = try? geometry(operands.map(\.type)) else { return [] }
+    let (channels, filters) = (sizes.inputChannels, sizes.outputChannels)
+    var dx = HostTensor(results[0])
+    operands[0].values.withUnsafeBufferPointer { dy in
+      operands[1].values.withUnsafeBufferPointer { w in
+        dx.values.withUnsafeMutableBufferPointer { dx in
+          sizes.forEachTap { input, kernel, output in
+            var weight = kernel * channels * filters
+            var i = input * channels
+            let end = i + channels
+            while i < end {
+              var sum = 0.0
+              var o = output * filters
+              let last = o + filters
+              while o < last {
+                sum += dy[o] * w[weight]
+                o += 1
+                weight += 1
+              }
+              dx[i] += sum
+              i += 1
+            }
+          }
+        }
+      }
+    }
+    return [dx]
+  }
+
+  package func cost(_ operands: [TensorType], _ results: [TensorType]) -> Cost {
+    ConvolutionGeometry.cost(try? geometry(operands), operands, results)
+  }
+}
+
+/// The adjoint of `conv2d` in its kernel: dw[ky, kx, i, o] = Σ n, oy, ox  x[n, oy·sh − top + ky, ox·sw − left + kx, i] ·
+/// dy[n, oy, ox, o].
+package struct Conv2DFilterGradient: Operation {
+  package static let mnemonic = "conv2d_filter_gradient"
+  package static let summary = "Gradient of a convolution with respect to its kernel."
+  package static let signature = [OperandSpec("x"), OperandSpec("dy")]
+
+  /// [h, w], [top, bottom, left, right] of the convolution, and the [kh, kw] of its kernel.
+  package var stride = [1, 1]
+  package var padding = [0, 0, 0, 0]
+  package var kernelSize = [1, 1]
+
+  package init() {}
+  package init(stride: [Int], padding: [Int], kernelSize: [Int]) {
+    self.stride = stride
+    self.padding = padding
+    self.kernelSize = kernelSize
+  }
+
+  package mutating func visitAttributes(_ visitor: inout some AttributeVisitor) throws(Diagnostic) {
+    try visitor.attribute("stride", &stride, default: [1, 1])
+    try visitor.attribute("padding", &padding, default: [0, 0, 0, 0])
+    try visitor.attribute("kernelSize", &kernelSize)
+  }
+
+  /// The sizes of the convolution whose gradient this is; operands are x, dy.
+  package func geometry(_ operands: [TensorType]) throws(Diagnostic) -> ConvolutionGeometry {
+    try ImageOperands.expect(operands, ["x", "dy"], of: Self.mnemonic)
+    let (x, dy) = (operands[0], operands[1])
+    try ImageOperands.expectImage(x, of: Self.mnemonic)
+    try ImageOperands.expectImage(dy, "[n, oh, ow, out]", of: Self.mnemonic)
+    let sizes = try ConvolutionGeometry(
+      batch: x.shape[0], input: [x.shape[1], x.shape[2]], kernel: kernelSize,
+      channels: (x.shape[3], dy.shape[3]), stride: stride, padding: padding)
+    try sizes.expectOutput(dy, of: Self.mnemonic)
+    return sizes
+  }
+
+  package func inferTypes(_ operands: [TensorType]) throws(Diagnostic) -> [TensorType] {
+    [.f32(try geometry(operands).kernelShape)]
+  }
+
+  // w = F(x, y), linear in both:  x̄ = input gradient of (y, w̄),  ȳ = x ∗ w̄
+  package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
+    let image = scope.type(ofOperand: 0).shape
+    if scope.needs(0) {
+      let adjoint = try scope.builder.conv2DInputGradient(
+        scope.operands[1], scope.seed, stride: stride, padding: padding,
+        inputSize: [image[1], image[2]])
+      scope.setAdjoint(of: 0, adjoint)
+    }
+    if scope.needs(1) {
+      let adjoint = try scope.builder.conv2D(
+        scope.operands[0], scope.seed, stride: stride, padding: padding)
+      scope.setAdjoint(of: 1, adjoint)
+    }
+  }
+
+  // dw[k, i, o] += x[q, i] · dy[p, o]
+  package func evaluate(_ operands: [HostTensor], results: [TensorType]) -> [HostTensor] {
+    guard let sizes = try? geometry(operands.map(\.type)) else { return [] }
+    let (channels, filters) = (sizes.inputChannels, sizes.outputChannels)
+    var dw = HostTensor(results[0])
+    operands[0].values.withUnsafeBufferPointer { x in
+      operands[1].values.withUnsafeBufferPointer { dy in
+        dw.values.withUnsafeMutableBufferPointer { dw in
+          sizes.forEachTap { input, kernel, output in
+            var weight = kernel * channels * filters
+            var i = input * channels
+            let end = i + channels
+            while i < end {
+              let value = x[i]
+              var o = output * filters
+              let last = o + filters
+              while o < last {
+                dw[weight] += value * dy[o]
+                o += 1
+                weight += 1
+              }
+              i += 1
+            }
+          }
+        }
+      }
+    }
+    return [dw]
+  }
+
+  package func cost(_ operands: [TensorType], _ results: [TensorType]) -> Cost {
+    ConvolutionGeometry.cost(try? geometry(operands), operands, results)
+  }
+}
+
+extension ConvolutionGeometry {
+  /// Throws `shape.mismatch` unless `dy` has the convolution's output shape.
+  func expectOutput(_ dy: TensorType, of operation: String) throws(Diagnostic) {
+    guard dy.shape == outputShape else {
+      throw Diagnostic(
+        "shape.mismatch",
+        "\(operation): an image of \(shapeText(inputShape)) and a kernel of "
+          + "\(shapeText(kernelShape)) give \(shapeText(outputShape)), found \(dy)")
+    }
+  }
+
+  /// Two operations a multiply-add.
+  static func cost(
+    _ sizes: ConvolutionGeometry?, _ operands: [TensorType], _ results: [TensorType]
+  ) -> Cost {
+    Cost(flops: 2 * (sizes?.multiplyAdds ?? 0), bytes: Cost.traffic(operands, results))
+  }
+}
