@@ -29,10 +29,10 @@ package struct Conv2D: Operation {
 
   /// All sizes; operands are x, w.
   package func geometry(_ operands: [TensorType]) throws(Diagnostic) -> ConvolutionGeometry {
-    try ImageOperands.expect(operands, ["x", "w"], of: Self.mnemonic)
+    try checkArity(operands)
     let (x, w) = (operands[0], operands[1])
-    try ImageOperands.expectImage(x, of: Self.mnemonic)
-    try ImageOperands.expectImage(w, "[kh, kw, in, out]", of: Self.mnemonic)
+    try checkImage(x)
+    try checkImage(w, "[kh, kw, in, out]")
     guard x.shape[3] == w.shape[2] else {
       throw Diagnostic(
         "shape.mismatch",
@@ -127,10 +127,10 @@ package struct Conv2DInputGradient: Operation {
 
   /// The sizes of the convolution whose gradient this is; operands are dy, w.
   package func geometry(_ operands: [TensorType]) throws(Diagnostic) -> ConvolutionGeometry {
-    try ImageOperands.expect(operands, ["dy", "w"], of: Self.mnemonic)
+    try checkArity(operands)
     let (dy, w) = (operands[0], operands[1])
-    try ImageOperands.expectImage(dy, "[n, oh, ow, out]", of: Self.mnemonic)
-    try ImageOperands.expectImage(w, "[kh, kw, in, out]", of: Self.mnemonic)
+    try checkImage(dy, "[n, oh, ow, out]")
+    try checkImage(w, "[kh, kw, in, out]")
     let sizes = try ConvolutionGeometry(
       batch: dy.shape[0], input: inputSize, kernel: [w.shape[0], w.shape[1]],
       channels: (w.shape[2], w.shape[3]), stride: stride, padding: padding)
@@ -221,10 +221,10 @@ package struct Conv2DFilterGradient: Operation {
 
   /// The sizes of the convolution whose gradient this is; operands are x, dy.
   package func geometry(_ operands: [TensorType]) throws(Diagnostic) -> ConvolutionGeometry {
-    try ImageOperands.expect(operands, ["x", "dy"], of: Self.mnemonic)
+    try checkArity(operands)
     let (x, dy) = (operands[0], operands[1])
-    try ImageOperands.expectImage(x, of: Self.mnemonic)
-    try ImageOperands.expectImage(dy, "[n, oh, ow, out]", of: Self.mnemonic)
+    try checkImage(x)
+    try checkImage(dy, "[n, oh, ow, out]")
     let sizes = try ConvolutionGeometry(
       batch: x.shape[0], input: [x.shape[1], x.shape[2]], kernel: kernelSize,
       channels: (x.shape[3], dy.shape[3]), stride: stride, padding: padding)
