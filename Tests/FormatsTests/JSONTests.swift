@@ -25,7 +25,9 @@ import Testing
     for value in [Int.max, Int.min, 0, -1, 1 << 53 + 1] {
       #expect(try Self.parse(String(value)).intValue == value)
     }
-    for value in [0.1, -0.0, .leastNonzeroMagnitude, .greatestFiniteMagnitude, 1.0, 1e16, 1e-5, 1 / 3.0] {
+    for value in [
+      0.1, -0.0, .leastNonzeroMagnitude, .greatestFiniteMagnitude, 1.0, 1e16, 1e-5, 1 / 3.0,
+    ] {
       let back = try Self.parse(JSONValue.double(value).text())
       guard case .double(let double) = back else {
         Issue.record("\(value) came back as \(back)")
