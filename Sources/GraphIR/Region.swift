@@ -49,7 +49,7 @@ package struct Region: Hashable, Sendable {
           throw Diagnostic("ir.region", "step \(index) of a region refers to what is not there")
         }
       }
-      types.append(try step.operation.operation.inferTypes(arguments)[0])
+      types.append(try step.operation.operation.inferTypes(arguments)[0].checked())
     }
     return types
   }
