@@ -108,6 +108,8 @@ package enum DataSource: Sendable {
 package struct NetworkItem: Sendable {
   package var name: Name
   package var parameters: [NetworkParameter]
+  /// From `(` to `)`.
+  package var parametersRange: SourceRange
   package var result: ResultType
   package var body: Body
   package var range: SourceRange
@@ -137,6 +139,8 @@ package struct TypeSyntax: Sendable {
 package struct BlockItem: Sendable {
   package var name: Name
   package var parameters: [BlockParameter]
+  /// From `(` to `)`.
+  package var parametersRange: SourceRange
   package var body: Body
   package var range: SourceRange
 }
@@ -159,6 +163,8 @@ package struct TrainItem: Sendable {
   /// The word `train`, for diagnostics about the item as a whole.
   package var keyword: SourceRange
   package var arguments: [Argument]
+  /// From `(` to `)`.
+  package var argumentsRange: SourceRange
   package var body: Body
   package var range: SourceRange
 }
@@ -169,6 +175,8 @@ package struct SampleItem: Sendable {
   package var keyword: SourceRange
   package var name: Name?
   package var arguments: [Argument]
+  /// From `(` to `)`; empty where there are none.
+  package var argumentsRange: SourceRange
   package var body: Body
   package var range: SourceRange
 }
