@@ -1,5 +1,5 @@
-// Builder helpers for the image and row operations: one node each, and the transposed convolution as a layer
-// knows it.
+// Builder helpers for the image and row operations: one node each, the transposed convolution as a layer
+// knows it, and dilated kernels.
 
 import Basics
 import GraphIR
@@ -26,6 +26,63 @@ extension GraphBuilder {
     kernelSize: [Int]
   ) throws(Diagnostic) -> ValueID {
     try add(Conv2DFilterGradient(stride: stride, padding: padding, kernelSize: kernelSize), x, dy)
+  }
+
+  /// The transposed convolution as a layer: x [n, h, w, in], w [kh, kw, in, out] -> [n, oh, ow, out], where
+  /// y[s·i + j] += x[i] · w[j], cropped by `crop` [top, bottom, left, right]. `outputSize` [oh, ow] is (h − 1)·s + kh less
+  /// the crop where it is not given; up to s − 1 more rows and columns of zeros may be asked for.
+  package func convTranspose2D(
+    _ x: ValueID, _ w: ValueID, stride: [Int] = [1, 1], crop: [Int] = [0, 0, 0, 0],
+    outputSize: [Int]? = nil
+  ) throws(Diagnostic) -> ValueID {
+    let (image, kernel) = (type(of: x), type(of: w))
+    guard image.rank == 4, kernel.rank == 4, image.shape[3] == kernel.shape[2] else {
+      throw Diagnostic(
+        "shape.mismatch",
+        "a transposed convolution takes an image [n, h, w, in] and a kernel [kh, kw, in, out], "
+          + "found \(image) and \(kernel)")
+    }
+    guard stride.count == 2, crop.count == 4 else {
+      throw Diagnostic(
+        "conv.stride",
+        "a stride is [h, w] and a crop is [top, bottom, left, right], found \(shapeText(stride)) "
+          + "and \(shapeText(crop))")
+    }
+    var size: [Int] = []
+    for axis in 0..<2 {
+      size.append(
+        try WindowAxis.transposedOutput(
+          input: image.shape[1 + axis], kernel: kernel.shape[axis], stride: stride[axis],
+          before: crop[2 * axis], after: crop[2 * axis + 1]))
+    }
+    // The convolution whose input gradient this is has the layer's output for its image.
+    return try conv2DInputGradient(
+      x, transpose(w, [0, 1, 3, 2]), stride: stride, padding: crop, inputSize: outputSize ?? size)
+  }
+
+  /// A kernel [kh, kw, in, out] with `dilation` − 1 zeros between its rows and columns: a dilated convolution is an
+  /// ordinary one with it.
+  package func dilated(_ w: ValueID, by dilation: [Int]) throws(Diagnostic) -> ValueID {
+    if dilation == [1, 1] { return w }
+    let kernel = type(of: w)
+    guard kernel.rank == 4, dilation.count == 2,
+      dilation.allSatisfy({ $0 >= 1 && $0 <= WindowAxis.limit })
+    else {
+      throw Diagnostic(
+        "conv.dilation",
+        "a dilation is [h, w] of a kernel [kh, kw, in, out], at least 1; found "
+          + "\(shapeText(dilation)) and \(kernel)")
+    }
+    let shape = kernel.shape
+    let (rows, columns) = (shape[0] * dilation[0], shape[1] * dilation[1])
+    let apart = try reshape(w, [shape[0], 1, shape[1], 1, shape[2], shape[3]])
+    let padded = try pad(
+      apart, before: [0, 0, 0, 0, 0, 0],
+      after: [0, dilation[0] - 1, 0, dilation[1] - 1, 0, 0], mode: .zero)
+    let whole = try reshape(padded, [rows, columns, shape[2], shape[3]])
+    return try slice(
+      whole, starts: [0, 0, 0, 0],
+      ends: [rows - dilation[0] + 1, columns - dilation[1] + 1, shape[2], shape[3]])
   }
 }
 

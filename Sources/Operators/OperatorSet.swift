@@ -21,6 +21,12 @@ package enum OperatorSet {
     Sum.self, Max.self, ArgMax.self, Moments.self, Softmax.self, LogSoftmax.self,
     // Products
     MatMul.self,
+    // Images
+    Conv2D.self, Conv2DInputGradient.self, Conv2DFilterGradient.self,
+    UpsampleNearest.self, BlockSum.self, UpsampleBilinear.self, UpsampleBilinearGradient.self,
+    MaxPool.self, MaxPoolGradient.self, MaxPoolGather.self, AvgPool.self, AvgPoolGradient.self,
+    // Rows of tables
+    GatherRows.self, ScatterAddRows.self, OneHot.self,
     // Made by elaboration and by passes
     Gradient.self, Fused.self,
   ])
