@@ -1,0 +1,143 @@
+// Groups of nodes that are to become one node. Merging two groups is allowed only where no path leads from one
+// to the other through a third, because the merged node would then wait for itself.
+
+import Basics
+import GraphIR
+
+/// A partition of a graph's nodes, merged step by step and kept free of cycles.
+struct NodeGroups {
+  let graph: Graph
+  /// The nodes that produce a node's operands, without repeats.
+  private let producers: [[Int]]
+  private let consumers: [[Int]]
+  /// The group of each node: the index of one of its members.
+  private var parent: [Int]
+  private(set) var members: [[Int]]
+
+  init(_ graph: Graph) {
+    self.graph = graph
+    let count = graph.nodes.count
+    var producers = [[Int]](repeating: [], count: count)
+    var consumers = [[Int]](repeating: [], count: count)
+    for id in graph.nodes.ids {
+      for operand in graph.nodes[id].operands {
+        guard let producer = graph.values[operand].producer?.index else { continue }
+        if !producers[id.index].contains(producer) {
+          producers[id.index].append(producer)
+          consumers[producer].append(id.index)
+        }
+      }
+    }
+    self.producers = producers
+    self.consumers = consumers
+    parent = Array(0..<count)
+    members = (0..<count).map { [$0] }
+  }
+
+  func group(of node: Int) -> Int { parent[node] }
+
+  /// The groups that the members of a group read from, in ascending order of the first reading.
+  func inputs(of group: Int) -> [Int] {
+    var found: [Int] = []
+    for node in members[group] {
+      for producer in producers[node] where parent[producer] != group {
+        if !found.contains(parent[producer]) { found.append(parent[producer]) }
+      }
+    }
+    return found
+  }
+
+  /// Merges `from` into `to`, where `from` produces something that `to` reads, unless that would close a cycle.
+  /// Returns whether it was done. O(nodes between them).
+  mutating func merge(producer from: Int, consumer to: Int) -> Bool {
+    guard from != to, !pathOutside(from: from, to: to) else { return false }
+    for node in members[from] { parent[node] = to }
+    members[to] = (members[from] + members[to]).sorted()
+    members[from] = []
+    return true
+  }
+
+  /// Whether a path leads from one group to another through a third.
+  private func pathOutside(from: Int, to: Int) -> Bool {
+    var visited = BitSet()
+    var stack: [Int] = []
+    for node in members[from] {
+      for consumer in consumers[node] {
+        let group = parent[consumer]
+        if group != from, group != to, visited.insert(group) { stack.append(group) }
+      }
+    }
+    while let group = stack.popLast() {
+      for node in members[group] {
+        for consumer in consumers[node] {
+          let next = parent[consumer]
+          if next == to { return true }
+          // A path cannot come back to `from`, because the groups are free of cycles.
+          if next != group, visited.insert(next) { stack.append(next) }
+        }
+      }
+    }
+    return false
+  }
+
+  /// The groups in an order in which each comes after those it reads from; ties by the first member.
+  func ordered() -> [Int] {
+    let groups = members.indices.filter { !members[$0].isEmpty }
+    var waiting = [Int](repeating: 0, count: members.count)
+    var readers = [[Int]](repeating: [], count: members.count)
+    for group in groups {
+      for input in inputs(of: group) {
+        waiting[group] += 1
+        readers[input].append(group)
+      }
+    }
+    // Depth first from the last member on would shorten lives, but the order of the program is what people expect
+    // to read; the planner may reorder.
+    var ready = SortedQueue()
+    for group in groups where waiting[group] == 0 { ready.insert(members[group][0], group) }
+    var order: [Int] = []
+    while let group = ready.popFirst() {
+      order.append(group)
+      for reader in readers[group] {
+        waiting[reader] -= 1
+        if waiting[reader] == 0 { ready.insert(members[reader][0], reader) }
+      }
+    }
+    return order
+  }
+}
+
+/// A binary heap of (key, value) by ascending key.
+private struct SortedQueue {
+  private var heap: [(key: Int, value: Int)] = []
+
+  mutating func insert(_ key: Int, _ value: Int) {
+    heap.append((key, value))
+    var child = heap.count - 1
+    while child > 0 {
+      let up = (child - 1) / 2
+      guard heap[child].key < heap[up].key else { break }
+      heap.swapAt(child, up)
+      child = up
+    }
+  }
+
+  mutating func popFirst() -> Int? {
+    guard let first = heap.first else { return nil }
+    let last = heap.removeLast()
+    if !heap.isEmpty {
+      heap[0] = last
+      var up = 0
+      while true {
+        var least = up
+        for child in [2 * up + 1, 2 * up + 2] where child < heap.count && heap[child].key < heap[least].key {
+          least = child
+        }
+        if least == up { break }
+        heap.swapAt(least, up)
+        up = least
+      }
+    }
+    return first.value
+  }
+}

@@ -1,0 +1,149 @@
+// The pipeline as data, and the runner that gives every pass verification, timing, dumps and a limit.
+
+import Basics
+import GraphIR
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// An ordered list of passes, some of them repeated until nothing changes.
+package struct Pipeline: Sendable {
+  package enum Step: Sendable {
+    case once(any Pass)
+    case untilStable([any Pass], limit: Int)
+  }
+  package var steps: [Step]
+  package init(_ steps: [Step]) { self.steps = steps }
+
+  private static let cleaning: Step = .untilStable(
+    [FoldConstants(), Simplify(), CommonSubexpressions(), DeadCode()], limit: 8)
+
+  /// What programs are compiled with.
+  package static let standard = Pipeline([
+    // First, so that a network called twice is differentiated once.
+    cleaning,
+    .once(ExpandGradients()),
+    // Adjoints come with ones, zeros and broadcasts that fold away.
+    cleaning,
+    // Regions before epilogues: a matmul then takes over a whole region at once.
+    .once(FuseElementwise()),
+    .once(FuseEpilogues()),
+    .once(DeadCode()),
+  ])
+
+  /// `-O0`: only what is needed to run at all; the oracle for all other passes.
+  package static let unoptimized = Pipeline([.once(ExpandGradients()), .once(DeadCode())])
+
+  /// Every pass by name, for `--pipeline` and `--list-passes`.
+  package static let allPasses: [any Pass] = [
+    FoldConstants(), Simplify(), CommonSubexpressions(), DeadCode(), ExpandGradients(),
+    FuseElementwise(), FuseEpilogues(),
+  ]
+
+  /// The pipeline without the passes of these names.
+  package func disabling(_ names: [String]) -> Pipeline {
+    Pipeline(
+      steps.map { step in
+        switch step {
+        case .once(let pass): names.contains(pass.name) ? .untilStable([], limit: 1) : step
+        case .untilStable(let passes, let limit):
+          .untilStable(passes.filter { !names.contains($0.name) }, limit: limit)
+        }
+      })
+  }
+}
+
+/// What one run of a pass did.
+package struct PassRecord: Sendable {
+  package var index: Int
+  package var name: String
+  package var seconds: Double
+  package var nodesBefore: Int
+  package var nodesAfter: Int
+  package var changed: Bool
+  /// The graph after it; nil unless the runner keeps graphs.
+  package var graph: Graph?
+}
+
+package struct PassRunner: Sendable {
+  package var pipeline: Pipeline
+  /// Whether the verifier runs after every pass.
+  package var verifies: Bool
+  /// Whether each record keeps its graph, for dumps.
+  package var keepsGraphs: Bool
+  /// No pass after this many runs, but `expand-gradients` always runs, because nothing else can be executed.
+  package var limit: Int?
+
+  package init(
+    _ pipeline: Pipeline = .standard, verifies: Bool = false, keepsGraphs: Bool = false,
+    limit: Int? = nil
+  ) {
+    self.pipeline = pipeline
+    #if DEBUG
+      self.verifies = true
+    #else
+      self.verifies = verifies
+    #endif
+    self.keepsGraphs = keepsGraphs
+    self.limit = limit
+  }
+
+  package struct Outcome: Sendable {
+    package var graph: Graph
+    package var records: [PassRecord]
+  }
+
+  /// Runs the pipeline. Diagnostics are the user's; an internal error names the pass that broke the graph.
+  package func run(_ graph: Graph) throws -> Outcome {
+    var outcome = Outcome(graph: graph, records: [])
+    for step in pipeline.steps {
+      switch step {
+      case .once(let pass): _ = try apply(pass, &outcome)
+      case .untilStable(let passes, let limit):
+        for _ in 0..<limit {
+          var changed = false
+          for pass in passes where try apply(pass, &outcome) { changed = true }
+          if !changed { break }
+        }
+      }
+    }
+    return outcome
+  }
+
+  /// Runs one pass; returns whether it changed the graph.
+  private func apply(_ pass: any Pass, _ outcome: inout Outcome) throws -> Bool {
+    if let limit, outcome.records.count >= limit, pass.name != "expand-gradients" { return false }
+    guard outcome.graph.stage >= pass.requires else {
+      throw InternalError(
+        "\(pass.name) asks for a graph of stage \(pass.requires), this one is \(outcome.graph.stage)")
+    }
+    let before = outcome.graph
+    let start = PassRunner.now()
+    let after = try pass.run(before)
+    let seconds = PassRunner.now() - start
+    if verifies {
+      do {
+        try Verifier().verify(after)
+      } catch {
+        throw InternalError("after the pass \(pass.name): \(error.message)")
+      }
+    }
+    let changed = after != before
+    outcome.graph = after
+    outcome.records.append(
+      PassRecord(
+        index: outcome.records.count, name: pass.name, seconds: seconds,
+        nodesBefore: before.nodes.count, nodesAfter: after.nodes.count, changed: changed,
+        graph: keepsGraphs ? after : nil))
+    return changed
+  }
+
+  private static func now() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+  }
+}
