@@ -38,6 +38,18 @@ extension LinePlot {
     }
   }
 
+  /// The means of the finite points over about 120 equal pieces of a series.
+  func means(_ points: [(x: Double, y: Double)]) -> [(x: Double, y: Double)] {
+    let points = points.filter { $0.x.isFinite && $0.y.isFinite }
+    let pieces = min(120, points.count)
+    return (0..<pieces).map { piece in
+      let part = points[points.count * piece / pieces..<points.count * (piece + 1) / pieces]
+      // Each is divided first, so that the sum of large ones stays finite.
+      let share = 1 / Double(part.count)
+      return part.reduce((x: 0, y: 0)) { ($0.x + $1.x * share, $0.y + $1.y * share) }
+    }
+  }
+
   /// A linear axis.
   struct Scale {
     private var low = 0.0

@@ -1,5 +1,5 @@
-// A line plot as SVG: title, axes with round numbers, grid, legend, one line a series. The same
-// plot always gives the same text. Series in, SVG text out; the arithmetic of ticks and the
+// A line plot as SVG: title, axes with round numbers, grid, legend, one line a series; a series of
+// many points is a pale band with a line of means in it. The same plot always gives the same text. Series in, SVG text out; the arithmetic of ticks and the
 // thinning of long series is in LinePlot+Scale.swift.
 
 package struct LinePlot: Sendable {
@@ -42,6 +42,8 @@ package struct LinePlot: Sendable {
   static let colors = [
     "#0969b0", "#d9480f", "#2b8a3e", "#9c36b5", "#c2255c", "#0b7285", "#a67c00", "#495057",
   ]
+  /// Series with more points than this are drawn as a band and its means.
+  static let denseCount = 400
   static let font = "font-family=\"Helvetica, Arial, 'DejaVu Sans', sans-serif\""
 
   /// The SVG text.
@@ -154,19 +156,18 @@ package struct LinePlot: Sendable {
     var out = ""
     for (i, points) in lines.enumerated() where !points.isEmpty {
       let color = Self.colors[i % Self.colors.count]
-      let places = points.map { (coordinate(x.place($0.x)), coordinate(y.place($0.y))) }
-      if places.count == 1 {
-        out += "<circle cx=\"\(places[0].0)\" cy=\"\(places[0].1)\" r=\"3\" fill=\"\(color)\"/>\n"
-        continue
+      if points.count == 1 {
+        let (cx, cy) = (coordinate(x.place(points[0].x)), coordinate(y.place(points[0].y)))
+        out += "<circle cx=\"\(cx)\" cy=\"\(cy)\" r=\"3\" fill=\"\(color)\"/>\n"
+      } else {
+        let isDense = points.count > Self.denseCount
+        out += polyline(points, x, y, color, width: isDense ? "1" : "1.8", dimmed: isDense)
       }
-      // Many points make a band; a thinner line keeps its shape visible.
-      let thickness = places.count > 400 ? "1.1" : "1.8"
-      out += """
-        <polyline fill="none" stroke="\(color)" stroke-width="\(thickness)" \
-        stroke-linejoin="round" stroke-linecap="round" stroke-opacity="0.9" \
-        points="\(places.map { "\($0.0),\($0.1)" }.joined(separator: " "))"/>
-
-        """
+    }
+    // The means lie over all the bands, so that no band hides another series.
+    for (i, series) in series.enumerated() where lines[i].count > Self.denseCount {
+      let color = Self.colors[i % Self.colors.count]
+      out += polyline(means(series.points), x, y, color, width: "2", dimmed: false)
     }
     if out.isEmpty {
       out = """
@@ -177,6 +178,19 @@ package struct LinePlot: Sendable {
         """
     }
     return out
+  }
+
+  private func polyline(
+    _ points: [(x: Double, y: Double)], _ x: Scale, _ y: Scale, _ color: String, width: String,
+    dimmed: Bool
+  ) -> String {
+    let places = points.map { "\(coordinate(x.place($0.x))),\(coordinate(y.place($0.y)))" }
+    return """
+      <polyline fill="none" stroke="\(color)" stroke-width="\(width)" stroke-linejoin="round" \
+      stroke-linecap="round" stroke-opacity="\(dimmed ? "0.35" : "0.95")" \
+      points="\(places.joined(separator: " "))"/>
+
+      """
   }
 
   private func drawLabels(_ frame: Frame, _ height: Int) -> String {

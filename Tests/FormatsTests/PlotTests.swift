@@ -44,6 +44,15 @@ import Testing
     #expect(Self.plot([]).thinned(short).count == 1500)
   }
 
+  @Test func longSeriesGetALineOfMeans() throws {
+    let ys = (0..<1200).map { $0 % 2 == 0 ? 1.0 : 3.0 }
+    let series = LinePlot.Series(name: "s", xs: (0..<1200).map(Double.init), ys: ys)
+    let means = Self.plot([series]).means(series.points)
+    #expect(means.count == 120 && means.allSatisfy { abs($0.y - 2) < 1e-9 })
+    #expect(abs(means[0].x - 4.5) < 1e-9)
+    #expect(Self.polylines(Self.plot([series]).svg()).map(\.count) == [1200, 120])
+  }
+
   @Test func ticksAreRound() {
     func labels(_ low: Double, _ high: Double, pixels: Double = 400) -> [String] {
       LinePlot.Scale([low, high], from: 0, to: pixels, margin: 0).ticks(every: 60).map(\.label)
