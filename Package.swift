@@ -10,7 +10,9 @@ func kernels(_ name: String, march: String?, width: String) -> Target {
     name: name, dependencies: ["KernelTable"],
     swiftSettings: [
       .unsafeFlags(
+        // Without -fno-math-errno each square root is a scalar one with a call for negative operands.
         ["-Ounchecked", "-wmo", "-disable-batch-mode", "-num-threads", "1"]
+          + ["-Xcc", "-fno-math-errno"]
           + (march.map { ["-Xcc", "-march=\($0)"] } ?? [])),
       .define(width),
     ])
@@ -37,7 +39,7 @@ let package = Package(
   targets: [
     .target(name: "Basics"),
     .target(name: "GraphSyntax", dependencies: ["Basics"]),
-    .target(name: "GraphIR", dependencies: ["Basics"]),
+    .target(name: "GraphIR", dependencies: ["Basics"], exclude: ["README.md"]),
     .target(name: "Operators", dependencies: ["Basics", "GraphIR"]),
     .target(name: "Elaboration", dependencies: ["Basics", "GraphSyntax", "GraphIR", "Operators"]),
     .target(name: "Passes", dependencies: ["Basics", "GraphIR", "Operators"]),
@@ -52,7 +54,7 @@ let package = Package(
         "Basics", "GraphIR", "Operators", "Planning", "Runtime", "KernelTable", "CProcessor",
       ] + kernelNames),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-    .target(name: "Formats", dependencies: ["Basics", "CZlib"]),
+    .target(name: "Formats", dependencies: ["Basics", "CZlib"], exclude: ["README.md"]),
     .target(
       name: "Training",
       dependencies: [
@@ -69,7 +71,13 @@ let package = Package(
     .executableTarget(name: "gan-exec", dependencies: ["Commands"]),
     .testTarget(name: "BasicsTests", dependencies: ["Basics"]),
     .testTarget(name: "GraphSyntaxTests", dependencies: ["GraphSyntax"]),
-    .testTarget(name: "OperatorsTests", dependencies: ["Operators", "Passes"]),
+    .testTarget(name: "KernelsTests", dependencies: ["KernelTable", "CProcessor"] + kernelNames),
+    // Seeded random graphs and inputs, for all tests that state properties.
+    .target(
+      name: "TestSupport", dependencies: ["Basics", "GraphIR", "Operators"],
+      path: "Tests/TestSupport"),
+    .testTarget(name: "GraphIRTests", dependencies: ["GraphIR", "Operators", "TestSupport"]),
+    .testTarget(name: "OperatorsTests", dependencies: ["Operators", "Passes", "TestSupport"]),
     .testTarget(name: "ElaborationTests", dependencies: ["Elaboration", "Commands"]),
     .testTarget(name: "PassesTests", dependencies: ["Passes", "Elaboration"]),
     .testTarget(name: "PlanningTests", dependencies: ["Planning", "Passes", "Elaboration"]),

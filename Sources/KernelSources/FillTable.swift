@@ -8,4 +8,5 @@ package func fillKernelTable(_ table: UnsafeMutablePointer<KernelTable>) {
   table.pointee.vectorWidth = width
   table.pointee.gemmRows = tileRows
   table.pointee.gemmColumns = tileColumns
+  table.pointee.region = regionKernel
 }

@@ -1,0 +1,86 @@
+// The kernels' own structs. They stand here, in the baseline's module, because a struct's value witnesses and copy
+// helpers are weak symbols of one name in every module: in an object of a newer instruction set they could
+// be the ones that the linker keeps.
+
+/// An instruction with its operands as slots.
+package struct RegionStep {
+  package var opcode: RegionOpcode
+  package var d: Int32
+  package var a: Int32
+  package var b: Int32
+  package var c: Int32
+  package var x: Float
+  package var integer: Int32
+
+  package init(
+    opcode: RegionOpcode, d: Int32, a: Int32, b: Int32, c: Int32, x: Float, integer: Int32
+  ) {
+    self.opcode = opcode
+    self.d = d
+    self.a = a
+    self.b = b
+    self.c = c
+    self.x = x
+    self.integer = integer
+  }
+}
+
+/// Where a slot's lanes are in the present block, and how far its vectors lie apart (0 for scalars).
+package struct RegionSlot {
+  package var pointer: UnsafeMutablePointer<Float>
+  package var step: Int
+
+  package init(
+    pointer: UnsafeMutablePointer<Float>, step: Int
+  ) {
+    self.pointer = pointer
+    self.step = step
+  }
+}
+
+/// A decoded program, with its memory in a share's scratch. Slots: registers, then inputs, then outputs.
+package struct RegionRun {
+  package var program: UnsafePointer<RegionArguments>
+  package var steps: UnsafeMutablePointer<RegionStep>
+  package var slots: UnsafeMutablePointer<RegionSlot>
+  /// For each output, the slot of its value, or −1 where an instruction stores it directly.
+  package var copied: UnsafeMutablePointer<Int32>
+  /// Two blocks an input, one an output, three spare ones.
+  package var inputBlocks: UnsafeMutablePointer<Float>
+  package var outputBlocks: UnsafeMutablePointer<Float>
+  package var spare: UnsafeMutablePointer<Float>
+  package var lanes: Int
+
+  package init(
+    program: UnsafePointer<RegionArguments>, steps: UnsafeMutablePointer<RegionStep>,
+    slots: UnsafeMutablePointer<RegionSlot>, copied: UnsafeMutablePointer<Int32>,
+    inputBlocks: UnsafeMutablePointer<Float>, outputBlocks: UnsafeMutablePointer<Float>,
+    spare: UnsafeMutablePointer<Float>, lanes: Int
+  ) {
+    self.program = program
+    self.steps = steps
+    self.slots = slots
+    self.copied = copied
+    self.inputBlocks = inputBlocks
+    self.outputBlocks = outputBlocks
+    self.spare = spare
+    self.lanes = lanes
+  }
+}
+
+/// The key, step and stream of random numbers.
+package struct PhiloxKey {
+  package var low: UInt32
+  package var high: UInt32
+  package var step: UInt32
+  package var stream: UInt32
+
+  package init(
+    low: UInt32, high: UInt32, step: UInt32, stream: UInt32
+  ) {
+    self.low = low
+    self.high = high
+    self.step = step
+    self.stream = stream
+  }
+}
