@@ -237,6 +237,8 @@ package struct GraphParser {
     }
     try expect(")", "after the operands")
     let operation = try operation(operationType, at: nameRange)
+    // Attributes that a cut took away would otherwise look like a wrong shape.
+    guard isAt(":") else { throw unexpected("\":\" before the types of the results") }
     let inferred = try inferTypes(operation, assembly.types(of: operands), at: nameRange)
     let types = try printedTypes(inferred, of: operation)
     guard results.count == types.count else {
