@@ -13,6 +13,17 @@ package protocol StateStore: AnyObject {
   func read(_ name: String, into bytes: UnsafeMutableRawBufferPointer)
 }
 
+/// Memory that an executable holds, for reports.
+package struct MemoryUse: Hashable, Sendable {
+  /// `arena`, `constants`, `inputs`, `workspace`, `scratch`.
+  package var name: String
+  package var bytes: Int
+  package init(_ name: String, _ bytes: Int) {
+    self.name = name
+    self.bytes = bytes
+  }
+}
+
 /// A plan bound to kernels and to the states of a store.
 package protocol Executable: AnyObject {
   var plan: Plan { get }
@@ -22,6 +33,27 @@ package protocol Executable: AnyObject {
   func run()
   /// The bytes of an output; `index` counts the graph's outputs. Valid until the next run.
   func read(output index: Int, into bytes: UnsafeMutableRawBufferPointer)
+  /// What it allocated when it was loaded; the arena's entry equals the plan's.
+  var memory: [MemoryUse] { get }
+  /// Runs once and returns the first computed f32 value that holds an infinity or NaN, in the order of the plan. Where
+  /// a backend cannot look between its kernels, the first such output.
+  func runChecked() -> ValueID?
+}
+
+extension Executable {
+  package var memory: [MemoryUse] { [MemoryUse("arena", plan.arenaBytes)] }
+
+  package func runChecked() -> ValueID? {
+    run()
+    for (index, output) in plan.graph.outputs.enumerated() {
+      let type = plan.graph.type(of: output.value)
+      guard type.element == .f32 else { continue }
+      var values = [Float](repeating: 0, count: type.count)
+      values.withUnsafeMutableBytes { read(output: index, into: $0) }
+      if values.contains(where: { !$0.isFinite }) { return output.value }
+    }
+    return nil
+  }
 }
 
 package protocol Backend: AnyObject {

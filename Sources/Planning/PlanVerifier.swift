@@ -1,0 +1,323 @@
+// The verifier of plans. In: a plan. Out: nothing, or an internal error that names the first node that would read or
+// leave wrong bytes. It executes the plan symbolically (which value do the bytes of each place hold now?) and shares
+// nothing with the planner's liveness.
+
+import Basics
+import GraphIR
+import Operators
+
+package struct PlanVerifier {
+  package init() {}
+
+  package func verify(_ plan: Plan) throws(InternalError) {
+    var memory = SymbolicMemory(plan)
+    try memory.verifyPlaces()
+    try memory.run()
+    try memory.finish()
+  }
+}
+
+/// A stretch of one of the memories.
+private struct Extent: Hashable {
+  enum Space: Hashable {
+    case arena
+    case constants
+    case state(String)
+    case input(Int)
+  }
+  var space: Space
+  var start: Int
+  var end: Int
+
+  func overlaps(_ other: Extent) -> Bool {
+    space == other.space && start < other.end && other.start < end
+  }
+}
+
+private struct SymbolicMemory {
+  let plan: Plan
+  let graph: Graph
+  /// Where each value is, nil where it is never computed.
+  private var extents: [Extent?]
+  /// Whether the bytes there are the value's now.
+  private var intact: [Bool]
+  /// Values by the space they are in, so that a write looks only at those it may hit.
+  private var residents: [Extent.Space: [ValueID]] = [:]
+  private var ordered = BitSet()
+  /// What each state's buffer holds at the end, where a copy has filled it.
+  private var copied: [String: ValueID] = [:]
+
+  init(_ plan: Plan) {
+    self.plan = plan
+    graph = plan.graph
+    extents = Array(repeating: nil, count: graph.values.count)
+    intact = Array(repeating: false, count: graph.values.count)
+    for value in graph.values.ids {
+      guard let extent = extent(of: value, at: plan.placements[value]) else { continue }
+      extents[value.index] = extent
+      residents[extent.space, default: []].append(value)
+    }
+    for input in graph.inputs { intact[input.value.index] = true }
+  }
+
+  private func extent(of value: ValueID, at placement: Placement) -> Extent? {
+    let scalar = plan.scalarConstants.contains(value)
+    let type = graph.type(of: value)
+    let bytes = scalar ? type.element.byteCount : type.byteCount
+    switch placement {
+    case .none: return nil
+    case .arena(let offset): return Extent(space: .arena, start: offset, end: offset + bytes)
+    case .constant(let offset):
+      return Extent(space: .constants, start: offset, end: offset + bytes)
+    case .state(let name): return Extent(space: .state(name), start: 0, end: bytes)
+    case .input(let index): return Extent(space: .input(index), start: 0, end: bytes)
+    }
+  }
+
+  private func describe(_ id: NodeID) -> String {
+    "node \(id.index) (\(graph.nodes[id].operation.mnemonic)) of plan \"\(graph.name)\""
+  }
+
+  // MARK: Places
+
+  /// Everything has a place of the right kind, aligned and inside its memory.
+  mutating func verifyPlaces() throws(InternalError) {
+    guard plan.order.count == plan.inPlace.count,
+      plan.outputPlacements.count == graph.outputs.count
+    else { throw InternalError("the plan of \"\(graph.name)\" has tables of the wrong length") }
+    for value in graph.values.ids {
+      guard let extent = extents[value.index] else { continue }
+      if extent.start % Plan.alignment != 0 || extent.start < 0 {
+        throw InternalError("\(value) of plan \"\(graph.name)\" is not aligned")
+      }
+      let limit: Int
+      switch extent.space {
+      case .arena: limit = plan.arenaBytes
+      case .constants: limit = plan.constantBytes
+      case .state(let name): limit = stateBytes(name)
+      case .input(let index): limit = graph.type(of: graph.inputs[index].value).byteCount
+      }
+      if extent.end > limit {
+        throw InternalError("\(value) of plan \"\(graph.name)\" lies outside its memory")
+      }
+    }
+    for (index, input) in graph.inputs.enumerated() {
+      var wanted = Placement.input(index)
+      if case .state(let name) = input.role { wanted = .state(name) }
+      if plan.placements[input.value] != wanted {
+        throw InternalError("input \(index) of plan \"\(graph.name)\" is not where it is filled")
+      }
+    }
+    for id in graph.nodes.ids where graph.nodes[id].operation is Constant {
+      let value = graph.nodes[id].results[0]
+      guard plan.placements[value] != .none else { continue }
+      guard case .constant = plan.placements[value] else {
+        throw InternalError("constant \(value) of plan \"\(graph.name)\" is not with the constants")
+      }
+      intact[value.index] = true
+    }
+    try verifyConstants()
+  }
+
+  private func stateBytes(_ name: String) -> Int {
+    if let value = graph.input(.state(name)) { return graph.type(of: value).byteCount }
+    if let value = graph.output(.state(name)) { return graph.type(of: value).byteCount }
+    return 0
+  }
+
+  /// Constants do not overlap unless they are views of one another.
+  private func verifyConstants() throws(InternalError) {
+    let constants = (residents[.constants] ?? []).filter { intact[$0.index] }
+    let sorted = constants.sorted { extents[$0.index]!.start < extents[$1.index]!.start }
+    for (a, b) in zip(sorted, sorted.dropFirst())
+    where extents[a.index]!.overlaps(extents[b.index]!) {
+      throw InternalError("constants \(a) and \(b) of plan \"\(graph.name)\" overlap")
+    }
+  }
+
+  // MARK: The step
+
+  mutating func run() throws(InternalError) {
+    var place = [Int](repeating: -1, count: graph.nodes.count)
+    for (index, id) in plan.order.enumerated() {
+      guard place[id.index] < 0 else { throw InternalError("\(describe(id)) runs twice") }
+      place[id.index] = index
+      ordered.insert(id)
+    }
+    let live = graph.liveNodes()
+    for id in graph.nodes.ids where live.contains(id) {
+      let operation = graph.nodes[id].operation
+      if place[id.index] < 0, !(operation is Constant), !operation.isReshape {
+        throw InternalError("\(describe(id)) is never run")
+      }
+    }
+    // Views come to life with their operand.
+    try refreshViews()
+    for id in plan.order { try run(id) }
+  }
+
+  private mutating func run(_ id: NodeID) throws(InternalError) {
+    let node = graph.nodes[id]
+    for operand in node.operands where !intact[operand.index] {
+      throw InternalError("\(describe(id)) reads \(operand), whose place holds something else")
+    }
+    var written: [Extent] = []
+    for result in node.results {
+      guard let extent = extents[result.index] else {
+        throw InternalError("\(describe(id)) has no place for \(result)")
+      }
+      switch extent.space {
+      case .constants, .input:
+        throw InternalError("\(describe(id)) writes \(result) over what a step must not change")
+      case .arena, .state: break
+      }
+      if written.contains(where: { $0.overlaps(extent) }) {
+        throw InternalError("\(describe(id)) writes two results to the same place")
+      }
+      written.append(extent)
+      try verifyOverwriting(id, node, result, extent)
+    }
+    for extent in written { invalidate(extent) }
+    for result in node.results { intact[result.index] = true }
+    try refreshViews()
+  }
+
+  /// A result may share bytes with an operand only element by element.
+  private func verifyOverwriting(
+    _ id: NodeID, _ node: Node, _ result: ValueID, _ extent: Extent
+  ) throws(InternalError) {
+    for operand in node.operands {
+      guard let read = extents[operand.index], read.overlaps(extent) else { continue }
+      let a = graph.type(of: operand)
+      let b = graph.type(of: result)
+      let elementwise =
+        node.operation.isElementwise || (node.operation as? Fused).map { $0.root == nil } ?? false
+      let allAlike = node.results.allSatisfy { graph.type(of: $0).shape == b.shape }
+      guard elementwise, allAlike, read.start == extent.start, a.shape == b.shape,
+        a.element.byteCount == b.element.byteCount
+      else {
+        throw InternalError("\(describe(id)) writes \(result) over \(operand) while it reads it")
+      }
+    }
+  }
+
+  private mutating func invalidate(_ extent: Extent) {
+    for value in residents[extent.space] ?? [] where extents[value.index]!.overlaps(extent) {
+      intact[value.index] = false
+    }
+  }
+
+  /// A view holds its value as long as its operand does at the same place.
+  private mutating func refreshViews() throws(InternalError) {
+    for id in graph.nodes.ids where graph.nodes[id].operation.isReshape {
+      let node = graph.nodes[id]
+      let result = node.results[0]
+      guard let extent = extents[result.index], let source = extents[node.operands[0].index] else {
+        continue
+      }
+      if ordered.contains(id) {
+        throw InternalError("\(describe(id)) is a view and must not run")
+      }
+      guard extent.space == source.space, extent.start == source.start else {
+        throw InternalError("\(describe(id)) is a view elsewhere than its operand")
+      }
+      intact[result.index] = intact[node.operands[0].index]
+    }
+  }
+
+  // MARK: The end of the step
+
+  mutating func finish() throws(InternalError) {
+    let name = graph.name
+    var stagedAt: [Int: Extent] = [:]
+    for (index, copy) in plan.stateCopies.enumerated() {
+      guard let offset = copy.staging else { continue }
+      try expect(copy.value, "the staging of state \(copy.state)")
+      let extent = self.extent(of: copy.value, at: .arena(offset))!
+      stagedAt[index] = extent
+      try claim(extent)
+    }
+    var savedAt: [Int: Extent] = [:]
+    for copy in plan.outputCopies {
+      try expect(copy.value, "output \(copy.output)")
+      let extent = self.extent(of: copy.value, at: .arena(copy.offset))!
+      for (_, other) in stagedAt where other.overlaps(extent) {
+        throw InternalError("two copies of plan \"\(name)\" share their space")
+      }
+      for (_, other) in savedAt where other.overlaps(extent) {
+        throw InternalError("two copies of plan \"\(name)\" share their space")
+      }
+      savedAt[copy.output] = extent
+      try claim(extent)
+    }
+    for copy in plan.stateCopies {
+      if copy.staging == nil { try expect(copy.value, "the copy to state \(copy.state)") }
+      let target = Extent(space: .state(copy.state), start: 0, end: stateBytes(copy.state))
+      guard graph.type(of: copy.value).byteCount == target.end else {
+        throw InternalError("the copy to state \(copy.state) of plan \"\(name)\" has another size")
+      }
+      invalidate(target)
+      copied[copy.state] = copy.value
+    }
+    try verifyOutputs(savedAt)
+    try verifyUnchangedStates()
+  }
+
+  private func expect(_ value: ValueID, _ what: String) throws(InternalError) {
+    guard intact[value.index] else {
+      throw InternalError(
+        "\(what) of plan \"\(graph.name)\" reads \(value), whose place holds something else")
+    }
+  }
+
+  /// Space that the copies at the end write to.
+  private mutating func claim(_ extent: Extent) throws(InternalError) {
+    guard extent.end <= plan.arenaBytes else {
+      throw InternalError("a copy of plan \"\(graph.name)\" lies outside the arena")
+    }
+    invalidate(extent)
+  }
+
+  private func verifyOutputs(_ savedAt: [Int: Extent]) throws(InternalError) {
+    for (index, output) in graph.outputs.enumerated() {
+      if case .state(let name) = output.role {
+        guard plan.outputPlacements[index] == .state(name) else {
+          throw InternalError("the new \(name) of plan \"\(graph.name)\" is read elsewhere")
+        }
+        if let value = copied[name] {
+          if value == output.value { continue }
+          throw InternalError("state \(name) of plan \"\(graph.name)\" gets another value")
+        }
+        guard intact[output.value.index], let extent = extents[output.value.index],
+          extent.space == .state(name)
+        else {
+          throw InternalError("state \(name) of plan \"\(graph.name)\" does not get its new value")
+        }
+        continue
+      }
+      if let saved = savedAt[index] {
+        guard plan.outputPlacements[index] == .arena(saved.start) else {
+          throw InternalError("output \(index) of plan \"\(graph.name)\" is read elsewhere")
+        }
+        continue
+      }
+      guard intact[output.value.index],
+        plan.outputPlacements[index] == plan.placements[output.value]
+      else {
+        throw InternalError(
+          "output \(index) of plan \"\(graph.name)\" is not there after the step")
+      }
+    }
+  }
+
+  /// A state without a new value must be as it was.
+  private func verifyUnchangedStates() throws(InternalError) {
+    for input in graph.inputs {
+      guard case .state(let name) = input.role, graph.output(.state(name)) == nil else { continue }
+      guard intact[input.value.index], copied[name] == nil else {
+        throw InternalError(
+          "state \(name) of plan \"\(graph.name)\" is changed but has no new value")
+      }
+    }
+  }
+}

@@ -1,0 +1,196 @@
+// The order in which nodes run. In: a graph. Out: its live nodes that need a kernel, in an order that respects
+// operands, lets states be overwritten in place, and holds little memory.
+
+import Basics
+import GraphIR
+import Operators
+
+extension Operation {
+  /// True where the value stands in the block of constants.
+  var isConstant: Bool { self is Constant }
+
+  /// True for nodes that no kernel runs: constants, and views of their operand.
+  var isVirtual: Bool { isReshape || isConstant }
+
+  /// True where each element of every result depends on the operands' elements at the same place alone, and kernels
+  /// read a block of all of them before they write a block of any result.
+  var mayOverwriteOperands: Bool {
+    if isElementwise { return true }
+    if let fused = self as? Fused { return fused.root == nil }
+    return false
+  }
+}
+
+struct Scheduler {
+  private let graph: Graph
+  private let live: BitSet
+  /// What a node waits for, and who waits for it. Virtual nodes take part, so that views keep their order.
+  private var successors: [[Int]]
+  private var predecessorCount: [Int]
+
+  init(_ graph: Graph) {
+    self.graph = graph
+    live = graph.liveNodes()
+    successors = Array(repeating: [], count: graph.nodes.count)
+    predecessorCount = Array(repeating: 0, count: graph.nodes.count)
+    for id in graph.nodes.ids where live.contains(id) {
+      for operand in graph.nodes[id].operands {
+        if let producer = graph.values[operand].producer { link(producer.index, id.index) }
+      }
+    }
+    sinkUpdates()
+  }
+
+  private mutating func link(_ from: Int, _ to: Int) {
+    guard successors[from].last != to else { return }
+    successors[from].append(to)
+    predecessorCount[to] += 1
+  }
+
+  /// Lets the node that makes a state's new value wait for all readers of the old one, where that is no circle, so
+  /// that the new value can be written over the old.
+  private mutating func sinkUpdates() {
+    let readers = readersThroughViews()
+    for output in graph.outputs {
+      guard case .state(let name) = output.role, let old = graph.input(.state(name)) else {
+        continue
+      }
+      var value = output.value
+      while let producer = graph.values[value].producer, graph.nodes[producer].operation.isReshape {
+        value = graph.nodes[producer].operands[0]
+      }
+      guard let update = graph.values[value].producer else { continue }
+      for reader in readers[old] where reader != update {
+        if !reaches(from: update.index, to: reader.index) { link(reader.index, update.index) }
+      }
+    }
+  }
+
+  /// The nodes that read each value or a view of it.
+  private func readersThroughViews() -> Table<ValueTag, [NodeID]> {
+    var readers = Table<ValueTag, [NodeID]>(repeating: [], count: graph.values.count)
+    for id in graph.nodes.ids.reversed() where live.contains(id) {
+      let node = graph.nodes[id]
+      for operand in node.operands {
+        readers[operand].append(id)
+        if node.operation.isReshape { readers[operand] += readers[node.results[0]] }
+      }
+    }
+    return readers
+  }
+
+  private func reaches(from start: Int, to goal: Int) -> Bool {
+    var seen = BitSet()
+    var stack = [start]
+    while let node = stack.popLast() {
+      if node == goal { return true }
+      for next in successors[node] where seen.insert(next) { stack.append(next) }
+    }
+    return false
+  }
+
+  /// The better of two orders by the memory they hold: the program's, and one that runs a node early where that frees
+  /// at least what it needs. Both are functions of the graph alone.
+  func order() -> [NodeID] {
+    let plain = schedule(eager: false)
+    let eager = schedule(eager: true)
+    return eager.peak < plain.peak ? eager.order : plain.order
+  }
+
+  private func schedule(eager: Bool) -> (order: [NodeID], peak: Int) {
+    var memory = MemoryMeter(graph, live)
+    var waiting = predecessorCount
+    // Ascending, so that ties fall to the program's order.
+    var ready: [Int] = []
+    for id in graph.nodes.ids where live.contains(id) && waiting[id.index] == 0 {
+      ready.append(id.index)
+    }
+    var order: [NodeID] = []
+    while !ready.isEmpty {
+      var choice = 0
+      if eager {
+        choice =
+          ready.firstIndex { memory.growth(ofRunning: graph.nodes[NodeID($0)]) <= 0 } ?? 0
+      }
+      let index = ready.remove(at: choice)
+      let id = NodeID(index)
+      memory.run(graph.nodes[id])
+      if !graph.nodes[id].operation.isVirtual { order.append(id) }
+      for next in successors[index] {
+        waiting[next] -= 1
+        if waiting[next] == 0 {
+          let place = ready.firstIndex { $0 > next } ?? ready.count
+          ready.insert(next, at: place)
+        }
+      }
+    }
+    return (order, memory.peak)
+  }
+}
+
+/// Counts the bytes that are alive while nodes run one after the other; views count as their operand.
+private struct MemoryMeter {
+  private let graph: Graph
+  private var root: Table<ValueTag, ValueID>
+  private var uses: Table<ValueTag, Int>
+  private var current = 0
+  private(set) var peak = 0
+
+  init(_ graph: Graph, _ live: BitSet) {
+    self.graph = graph
+    root = Table(graph.values.ids)
+    uses = Table(repeating: 0, count: graph.values.count)
+    for id in graph.nodes.ids where live.contains(id) {
+      let node = graph.nodes[id]
+      if node.operation.isReshape {
+        root[node.results[0]] = root[node.operands[0]]
+      } else {
+        for operand in unique(node) { uses[operand] += 1 }
+      }
+    }
+    for output in graph.outputs {
+      // The new value of a state goes to the state's buffer; other outputs stay.
+      if case .state = output.role { continue }
+      uses[root[output.value]] += 1
+    }
+  }
+
+  private func unique(_ node: Node) -> [ValueID] {
+    var found: [ValueID] = []
+    for operand in node.operands where !found.contains(root[operand]) {
+      found.append(root[operand])
+    }
+    return found
+  }
+
+  private func bytes(_ value: ValueID) -> Int {
+    guard let producer = graph.values[value].producer,
+      !graph.nodes[producer].operation.isConstant
+    else { return 0 }
+    return aligned(graph.type(of: value).byteCount)
+  }
+
+  private func made(by node: Node) -> Int {
+    node.operation.isVirtual ? 0 : node.results.reduce(0) { $0 + bytes($1) }
+  }
+
+  /// Bytes that are held more after the node has run than before.
+  func growth(ofRunning node: Node) -> Int {
+    if node.operation.isVirtual { return 0 }
+    var change = made(by: node)
+    for operand in unique(node) where uses[operand] == 1 { change -= bytes(operand) }
+    for result in node.results where uses[result] == 0 { change -= bytes(result) }
+    return change
+  }
+
+  mutating func run(_ node: Node) {
+    if node.operation.isVirtual { return }
+    current += made(by: node)
+    peak = max(peak, current)
+    for operand in unique(node) {
+      uses[operand] -= 1
+      if uses[operand] == 0 { current -= bytes(operand) }
+    }
+    for result in node.results where uses[result] == 0 { current -= bytes(result) }
+  }
+}

@@ -1,0 +1,39 @@
+// What an executable measured: time per kernel launch. In: nanoseconds, added by a backend. Out: sums per node.
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+import GraphIR
+
+/// One kind of launch of a plan and the time it took so far.
+package struct ProfileEntry: Hashable, Sendable {
+  /// The node it belongs to; nil for what belongs to the step as a whole, such as state copies.
+  package var node: NodeID?
+  /// The kernel's name in the kernel table.
+  package var kernel: String
+  package var nanoseconds: UInt64
+  package var runs: Int
+  package init(node: NodeID?, kernel: String, nanoseconds: UInt64 = 0, runs: Int = 0) {
+    self.node = node
+    self.kernel = kernel
+    self.nanoseconds = nanoseconds
+    self.runs = runs
+  }
+}
+
+/// An executable that can time its launches.
+package protocol Profiling: AnyObject {
+  /// Off at first. Clears what was measured when set.
+  var isProfiling: Bool { get set }
+  /// In the order of the launches.
+  var profile: [ProfileEntry] { get }
+}
+
+/// The monotonic clock.
+package func monotonicNanoseconds() -> UInt64 {
+  var time = timespec()
+  clock_gettime(CLOCK_MONOTONIC, &time)
+  return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+}

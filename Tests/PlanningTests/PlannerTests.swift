@@ -1,0 +1,217 @@
+// Plans of random graphs compute what the graph means, fit the bound, and pass the verifier; the verifier finds
+// planted faults; states that exchange values do; the text of a small plan is as it is.
+
+import Basics
+import GraphIR
+import Operators
+import Planning
+import Testing
+
+@Suite struct PlannerTests {
+  /// Runs the plan for a few steps beside the evaluator.
+  private func expectSameResults(_ graph: Graph, _ first: [HostTensor], steps: Int = 3) throws {
+    let plan = Planner().plan(graph)
+    try PlanVerifier().verify(plan)
+    var interpreter = PlanInterpreter(plan, inputs: first)
+    var inputs = first
+    for _ in 0..<steps {
+      let expected = Evaluator(rounding: true).evaluate(graph, inputs: inputs)
+      let found = interpreter.run()
+      #expect(found == expected, "\(graph.name)\n\(plan.text())")
+      for (output, value) in zip(graph.outputs, expected) {
+        guard case .state(let name) = output.role, let input = graph.input(.state(name)) else {
+          continue
+        }
+        inputs[graph.values[input].index] = value
+        #expect(interpreter.states[name]?.values == value.values, "\(graph.name) \(name)")
+      }
+    }
+  }
+
+  @Test(arguments: 0..<150) func randomGraphsKeepTheirMeaning(_ seed: Int) throws {
+    let random = try RandomGraph(seed: UInt64(seed), nodes: 10 + seed % 50)
+    try Verifier().verify(random.graph)
+    try expectSameResults(random.graph, random.inputs)
+  }
+
+  @Test func arenasAreNearTheBound() throws {
+    var worst = 1.0
+    var total = (arena: 0, bound: 0, none: 0)
+    for seed in 200..<230 {
+      let plan = Planner().plan(try RandomGraph(seed: UInt64(seed), nodes: 80).graph)
+      worst = max(worst, Double(plan.arenaBytes) / Double(plan.lowerBoundBytes))
+      total.arena += plan.arenaBytes
+      total.bound += plan.lowerBoundBytes
+      total.none += plan.withoutReuseBytes
+      #expect(plan.peak.bytes == plan.lowerBoundBytes)
+    }
+    #expect(worst < 1.25)
+    #expect(Double(total.arena) <= 1.05 * Double(total.bound))
+    #expect(total.arena < total.none)
+  }
+
+  @Test func plansAreTheSameEachTime() throws {
+    let graph = try RandomGraph(seed: 7, nodes: 60).graph
+    let text = Planner().plan(graph).text()
+    #expect(Planner().plan(graph).text() == text)
+    #expect(Planner().plan(graph).memoryText() == Planner().plan(graph).memoryText())
+  }
+
+  // MARK: States
+
+  private func values(_ graph: Graph) -> [HostTensor] {
+    graph.inputs.enumerated().map { index, input in
+      let type = graph.type(of: input.value)
+      return HostTensor(type, (0..<type.count).map { Double(index * 100 + $0) / 8 })
+    }
+  }
+
+  @Test func statesAreExchanged() throws {
+    let builder = GraphBuilder(name: "swap", stage: .fused)
+    let a = try builder.input(.state("a"), .f32(5))
+    let b = try builder.input(.state("b"), .f32(5))
+    let c = try builder.input(.state("c"), .f32(5))
+    builder.output(.state("a"), b)
+    builder.output(.state("b"), c)
+    builder.output(.state("c"), a)
+    builder.output(.report("old a"), a)
+    let graph = builder.finish()
+    let plan = Planner().plan(graph)
+    #expect(plan.stateCopies.filter { $0.staging != nil }.count == 1)
+    try expectSameResults(graph, values(graph))
+  }
+
+  @Test func copiesReadBeforeTheyOverwrite() throws {
+    // The average takes the weight's old value, the weight a new one: the weight's buffer may not be overwritten
+    // before the copy.
+    let builder = GraphBuilder(name: "chain", stage: .fused)
+    let weight = try builder.input(.state("w"), .f32(5))
+    _ = try builder.input(.state("old"), .f32(5))
+    let updated = try builder.add(Tanh(), weight)
+    builder.output(.state("w"), updated)
+    builder.output(.state("old"), weight)
+    let graph = builder.finish()
+    let plan = Planner().plan(graph)
+    #expect(plan.stateCopies.map(\.state) == ["old", "w"])
+    try expectSameResults(graph, values(graph))
+  }
+
+  @Test func updatesGoOverTheOldValue() throws {
+    let builder = GraphBuilder(name: "sgd", stage: .fused)
+    let weight = try builder.input(.state("w"), .f32(8, 8))
+    let x = try builder.input(.argument("x"), .f32(8, 8))
+    // The update stands before the last reader of the old weight; it is moved behind it.
+    let updated = try builder.add(Subtract(), weight, x)
+    let product = try builder.add(MatMul(), x, weight)
+    builder.output(.state("w"), updated)
+    builder.output(.result("y"), product)
+    let graph = builder.finish()
+    let plan = Planner().plan(graph)
+    #expect(plan.stateCopies.isEmpty)
+    #expect(plan.placements[updated] == .state("w"))
+    try expectSameResults(graph, values(graph))
+  }
+
+  @Test func aProductIsNotWrittenOverItsOperand() throws {
+    let builder = GraphBuilder(name: "power", stage: .fused)
+    let weight = try builder.input(.state("w"), .f32(4, 4))
+    builder.output(.state("w"), try builder.add(MatMul(), weight, weight))
+    let graph = builder.finish()
+    #expect(Planner().plan(graph).stateCopies.count == 1)
+    try expectSameResults(graph, values(graph), steps: 1)
+  }
+
+  @Test func oneValueForTwoStates() throws {
+    let builder = GraphBuilder(name: "both", stage: .fused)
+    let a = try builder.input(.state("a"), .f32(3))
+    _ = try builder.input(.state("b"), .f32(3))
+    let value = try builder.add(Tanh(), a)
+    builder.output(.state("a"), value)
+    builder.output(.state("b"), value)
+    builder.output(.report("value"), value)
+    let graph = builder.finish()
+    try expectSameResults(graph, values(graph))
+  }
+
+  @Test func broadcastOperandsAreNotOverwritten() throws {
+    let builder = GraphBuilder(name: "view", stage: .fused)
+    let x = try builder.input(.argument("x"), .f32(4))
+    // y and its view as a row are read at different places by one node.
+    let y = try builder.add(Tanh(), x)
+    let column = try builder.add(Reshape([4, 1]), y)
+    let row = try builder.add(Reshape([1, 4]), y)
+    builder.output(.result("outer"), try builder.add(Subtract(), column, row))
+    let z = try builder.add(Tanh(), y)
+    builder.output(.result("z"), try builder.add(Add(), z, z))
+    let graph = builder.finish()
+    try expectSameResults(graph, values(graph))
+  }
+
+  // MARK: Text
+
+  @Test func theTextOfASmallPlan() throws {
+    let builder = GraphBuilder(name: "small", stage: .fused)
+    builder.origin = Origin(line: 3, column: 1, path: "net/dense")
+    let x = try builder.input(.data(source: "images", round: 0), .f32(2, 8))
+    let w = try builder.input(.state("w"), .f32(8, 8))
+    let step = try builder.input(.state("count"), .i32())
+    let y = try builder.add(MatMul(), x, w)
+    let z = try builder.add(Tanh(), y)
+    let loss = try builder.add(Sum(axes: [0, 1]), z)
+    let g = try builder.add(MatMul(transposeA: true, transposeB: false), x, z)
+    let rate = try builder.constant(.f32(8, 8), [0.5])
+    let scaled = try builder.add(Multiply(), g, rate)
+    builder.output(.state("w"), try builder.add(Subtract(), w, scaled))
+    builder.output(.report("loss"), loss)
+    builder.output(.report("old count"), step)
+    let one = try builder.scalar(1, .i32)
+    builder.output(.state("count"), try builder.add(Add(), step, one))
+    let plan = Planner().plan(builder.finish())
+    let text = """
+      plan "small"
+      input %0 f32[2, 8] data images (input 0)
+      input %1 f32[8, 8] state w
+      input %2 i32[] state count
+      constant %7 f32[8, 8] constants+0 one element
+      constant %10 i32[] constants+64
+      0: matmul(%0, %1) → %3 f32[2, 8] arena+256  line 3
+      1: tanh(%3) → %4 f32[2, 8] arena+256 over %3  line 3
+      2: sum(%4) → %5 f32[] arena+320  line 3
+      3: matmul(%0, %4) → %6 f32[8, 8] arena+0  line 3
+      4: multiply(%6, %7) → %8 f32[8, 8] arena+0 over %6  line 3
+      5: subtract(%1, %8) → %9 f32[8, 8] state w in place  line 3
+      6: add(%2, %10) → %11 i32[] arena+0  line 3
+      save %2 to arena+64
+      copy %11 from arena+0 to state count: the old value is wanted at the end of the step
+      output %9 f32[8, 8] state w from state w
+      output %5 f32[] report loss from arena+320
+      output %2 i32[] report old count from arena+64
+      output %11 i32[] state count from state count
+      arena 384 bytes, lower bound 384, without reuse 1024
+      constants 128 bytes, states 260 bytes, state copies 1
+
+      """
+    #expect(plan.text() == text)
+    let memory = """
+      memory of "small"
+      arena        384 B
+      lower bound  384 B (arena is 1.00×)
+      no reuse     1.00 KiB (arena is 0.38×)
+      constants    128 B
+      states       260 B
+      peak         384 B at 3 (matmul, net/dense, line 3)
+      held at the peak:
+        256 B %6 and 1 more f32[8, 8] at 3–5 matmul net/dense line 3
+        64 B %3 and 1 more f32[2, 8] at 0–3 matmul net/dense line 3
+        64 B %5 f32[] at 2–7 sum net/dense line 3
+      all buffers by size:
+        256 B %6 and 1 more f32[8, 8] at 3–5 matmul net/dense line 3
+        64 B %3 and 1 more f32[2, 8] at 0–3 matmul net/dense line 3
+        64 B %5 f32[] at 2–7 sum net/dense line 3
+        64 B %11 i32[] at 6–7 add net/dense line 3
+        64 B staging
+
+      """
+    #expect(plan.memoryText() == memory)
+  }
+}
