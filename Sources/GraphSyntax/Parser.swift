@@ -158,11 +158,11 @@ struct Parser {
         return advance()
       }
     }
-    guard kind == .identifier, isWord(word, current) else {
-      let help =
-        current.isFirstOnLine && isWord(word, current)
-        ? "a line that begins with `\(word)` does not continue the one before" : nil
-      throw expected("`\(word)` after \(what)", help: help)
+    guard isWord(word, current) else { throw expected("`\(word)` after \(what)") }
+    if isAtEnd {
+      report(
+        "syntax.expected", "expected `\(word)` on the line of \(what)", at: current.range,
+        help: "a line that begins with `\(word)` does not continue the one before")
     }
     advance()
   }

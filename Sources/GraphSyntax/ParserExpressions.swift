@@ -115,6 +115,9 @@ extension Parser {
     while let kind, !endsBeforeBracket {
       switch kind {
       case .dot:
+        if next.kind == .dot {
+          throw expected("the end of the expression", help: "a range is written `0...1`")
+        }
         advance()
         let member = try expectName("a name after `.`")
         base.expression = Expression(.member(base.expression, member), range(from: base.start))
@@ -176,7 +179,7 @@ extension Parser {
       start: token.range.start)
   }
 
-  private func helpForOperand(_ token: Token) -> String? {
+  func helpForOperand(_ token: Token) -> String? {
     switch token.kind {
     case .plus: "numbers have no sign `+`"
     case .dot: "write `0.5`, not `.5`"

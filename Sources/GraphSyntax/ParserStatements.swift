@@ -75,6 +75,9 @@ extension Parser {
 
   /// One statement, or an expression, which must be the body's last.
   private mutating func parseStatement(into body: inout Body, _ kind: BodyKind) throws(Abort) {
+    guard canBeginExpression(current) else {
+      throw expected("a statement", help: helpForOperand(current))
+    }
     if let result = body.result, kind.hasResult {
       report(
         "syntax.unusedValue", "this value is not used: only the last line of a body is its result",
@@ -94,7 +97,7 @@ extension Parser {
       return try expectEnd(of: "the statement")
     }
     if start.kind == .identifier, next.kind == .assign {
-      let name = try expectName("a name")
+      let name = try parseListedName("a name")
       advance()
       let value = try parseExpression()
       body.statements.append(

@@ -112,7 +112,7 @@ extension Printer {
         printComments(before: link.range.start)
         space()
       } else {
-        breakLine(before: link.range.start, .inside)
+        breakLine(before: link.operand.range.start, .inside)
       }
       write(link.symbol.rawValue + " ")
       if index == links.count - 1 { reserve = outer }
