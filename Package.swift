@@ -29,6 +29,11 @@ func kernels(_ name: String, march: String?, width: String) -> Target {
 #endif
 let kernelNames = kernelTargets.map { Target.Dependency(stringLiteral: $0.name) }
 
+/// A module of the project: its folder holds a README beside the sources.
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, exclude: ["README.md"])
+}
+
 let package = Package(
   name: "swift-gan",
   platforms: [.macOS(.v15)],
@@ -37,52 +42,56 @@ let package = Package(
     .executable(name: "gan-exec", targets: ["gan-exec"]),
   ],
   targets: [
-    .target(name: "Basics"),
-    .target(name: "GraphSyntax", dependencies: ["Basics"]),
-    .target(name: "GraphIR", dependencies: ["Basics"], exclude: ["README.md"]),
-    .target(name: "Operators", dependencies: ["Basics", "GraphIR"]),
-    .target(name: "Elaboration", dependencies: ["Basics", "GraphSyntax", "GraphIR", "Operators"]),
-    .target(name: "Passes", dependencies: ["Basics", "GraphIR", "Operators"]),
-    .target(name: "Planning", dependencies: ["Basics", "GraphIR", "Operators"]),
-    .target(name: "Runtime", dependencies: ["Basics", "GraphIR", "Planning"]),
-    .target(name: "KernelTable"),
+    module("Basics"),
+    module("GraphSyntax", ["Basics"]),
+    module("GraphIR", ["Basics"]),
+    module("Operators", ["Basics", "GraphIR"]),
+    module("Elaboration", ["Basics", "GraphSyntax", "GraphIR", "Operators"]),
+    module("Passes", ["Basics", "GraphIR", "Operators"]),
+    module("Planning", ["Basics", "GraphIR", "Operators"]),
+    module("Runtime", ["Basics", "GraphIR", "Planning"]),
+    module("KernelTable"),
   ] + kernelTargets + [
-    .target(name: "CProcessor"),
-    .target(
-      name: "CPUBackend",
-      dependencies: [
+    module("CProcessor"),
+    module(
+      "CPUBackend",
+      [
         "Basics", "GraphIR", "Operators", "Planning", "Runtime", "KernelTable", "CProcessor",
       ] + kernelNames),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-    .target(name: "Formats", dependencies: ["Basics", "CZlib"], exclude: ["README.md"]),
-    .target(
-      name: "Training",
-      dependencies: [
+    module("Formats", ["Basics", "CZlib"]),
+    module(
+      "Training",
+      [
         "Basics", "GraphSyntax", "GraphIR", "Operators", "Elaboration", "Passes", "Planning",
         "Runtime", "Formats",
       ]),
-    .target(
-      name: "Commands",
-      dependencies: [
+    module(
+      "Commands",
+      [
         "Basics", "GraphSyntax", "GraphIR", "Operators", "Elaboration", "Passes", "Planning",
         "Runtime", "CPUBackend", "Formats", "Training",
       ]),
     .executableTarget(name: "gan-compile", dependencies: ["Commands"]),
     .executableTarget(name: "gan-exec", dependencies: ["Commands"]),
-    .testTarget(name: "BasicsTests", dependencies: ["Basics"]),
-    .testTarget(name: "GraphSyntaxTests", dependencies: ["GraphSyntax"]),
-    .testTarget(name: "KernelsTests", dependencies: ["KernelTable", "CProcessor"] + kernelNames),
+
     // Seeded random graphs and inputs, for all tests that state properties.
     .target(
       name: "TestSupport", dependencies: ["Basics", "GraphIR", "Operators"],
       path: "Tests/TestSupport"),
+    .testTarget(name: "BasicsTests", dependencies: ["Basics"]),
+    .testTarget(name: "GraphSyntaxTests", dependencies: ["GraphSyntax"]),
+    .testTarget(name: "KernelsTests", dependencies: ["KernelTable", "CProcessor"] + kernelNames),
     .testTarget(name: "GraphIRTests", dependencies: ["GraphIR", "Operators", "TestSupport"]),
     .testTarget(name: "OperatorsTests", dependencies: ["Operators", "Passes", "TestSupport"]),
-    .testTarget(name: "ElaborationTests", dependencies: ["Elaboration", "Commands"]),
-    .testTarget(name: "PassesTests", dependencies: ["Passes", "Elaboration"]),
-    .testTarget(name: "PlanningTests", dependencies: ["Planning", "Passes", "Elaboration"]),
     .testTarget(
-      name: "CPUBackendTests", dependencies: ["CPUBackend", "Operators", "Passes", "Planning"]),
+      name: "ElaborationTests", dependencies: ["Elaboration", "Passes", "Commands", "TestSupport"]),
+    .testTarget(name: "PassesTests", dependencies: ["Passes", "Elaboration", "TestSupport"]),
+    .testTarget(
+      name: "PlanningTests", dependencies: ["Planning", "Passes", "Elaboration", "TestSupport"]),
+    .testTarget(
+      name: "CPUBackendTests",
+      dependencies: ["CPUBackend", "Operators", "Passes", "Planning", "TestSupport"]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
     .testTarget(
       name: "TrainingTests", dependencies: ["Training", "Commands", "CPUBackend"],
