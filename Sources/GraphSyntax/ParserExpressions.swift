@@ -81,7 +81,7 @@ extension Parser {
       {
         report(
           "syntax.comparisonChain", "comparisons cannot be chained", at: token.range,
-          help: "compare twice and multiply with `where` or `minimum`, or use parentheses")
+          help: "compare each pair by itself and combine the two with `where`")
       }
       left = Parsed(
         expression: Expression(
@@ -117,6 +117,14 @@ extension Parser {
       case .dot:
         if next.kind == .dot {
           throw expected("the end of the expression", help: "a range is written `0...1`")
+        }
+        switch base.expression.kind {
+        case .name where !base.isGrouped, .member where !base.isGrouped,
+          .call where !base.isGrouped:
+          break
+        default:
+          throw fail(
+            "syntax.member", "only names and calls have members", at: base.expression.range)
         }
         advance()
         let member = try expectName("a name after `.`")

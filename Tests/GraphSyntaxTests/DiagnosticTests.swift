@@ -41,6 +41,8 @@ import Testing
     ("let a = f(x = 1)", ["syntax.label@1:13"]),
     ("let a = 1 < 2 < 3", ["syntax.comparisonChain@1:15"]),
     ("let a = 2(3)", ["syntax.callee@1:9"]),
+    ("let a = 2 .b", ["syntax.member@1:9"]),
+    ("let a = (b + c).d", ["syntax.member@1:10"]),
     ("let a = b[0]", ["syntax.subscript@1:10"]),
     ("let a = .5", ["syntax.expected@1:9"]),
     ("let a = 5.", ["syntax.number@1:9"]),

@@ -224,7 +224,6 @@ func formatted(_ text: String) -> String {
     #expect(canonical("a+(b<c)") == "a + (b < c)")
     #expect(canonical("-(a+b)") == "-(a + b)")
     #expect(canonical("-(a.b)") == "-a.b")
-    #expect(canonical("(-a).b") == "(-a).b")
     #expect(canonical("(a|>f())+1") == "(a |> f()) + 1")
     #expect(canonical("(a|>f())|>g()") == "a |> f() |> g()")
     #expect(canonical("(a+b)|>f((c|>g()))") == "a + b |> f(c |> g())")
