@@ -9,4 +9,6 @@ package func fillKernelTable(_ table: UnsafeMutablePointer<KernelTable>) {
   table.pointee.gemmRows = tileRows
   table.pointee.gemmColumns = tileColumns
   table.pointee.region = regionKernel
+  table.pointee.pack = packKernel
+  table.pointee.matmul = matmulKernel
 }

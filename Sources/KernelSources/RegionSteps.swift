@@ -35,8 +35,8 @@ func execute(
   case .leakyRelu: unary(d, a, lanes) { choose($0 .> splat(0), $0, $0 * x) }
   case .elu: binary(d, a, RegionSlot(pointer: spareSplat(spare, x), step: 0), lanes, elu)
   case .erf: unary(d, a, lanes, errorFunction)
-  case .reciprocal: unary(d, a, lanes) { splat(1) / $0 }
-  case .reciprocalSquareRoot: unary(d, a, lanes) { splat(1) / $0.squareRoot() }
+  case .reciprocal: unary(d, a, lanes, reciprocal)
+  case .reciprocalSquareRoot: unary(d, a, lanes, reciprocalSquareRoot)
   case .floor: unary(d, a, lanes, floor)
   case .bceWithLogits:
     binary(d, a, b, lanes, bceWithLogits)
@@ -168,6 +168,11 @@ private func executeOther(
 
 @inline(__always) private func flooredModulo(_ a: Vector, _ b: Vector) -> Vector {
   a - b * floor(a / b)
+}
+
+@inline(__always) private func reciprocal(_ a: Vector) -> Vector { splat(1) / a }
+@inline(__always) private func reciprocalSquareRoot(_ a: Vector) -> Vector {
+  splat(1) / a.squareRoot()
 }
 
 @inline(__always) private func signOf(_ v: Vector) -> Vector {

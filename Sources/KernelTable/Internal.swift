@@ -84,3 +84,27 @@ package struct PhiloxKey {
     self.stream = stream
   }
 }
+
+/// The part of a share's scratch that the register tiles use.
+package struct TileScratch {
+  /// tileRows pointers to rows of A, times segments.
+  package var a: UnsafeMutablePointer<UnsafePointer<Float>>
+  /// tileRows pointers to rows of C.
+  package var c: UnsafeMutablePointer<UnsafeMutablePointer<Float>>
+  /// The same for a tile with an edge.
+  package var edgeRows: UnsafeMutablePointer<UnsafeMutablePointer<Float>>
+  /// A whole tile, for the edges of C.
+  package var edge: UnsafeMutablePointer<Float>
+
+  package init(
+    a: UnsafeMutablePointer<UnsafePointer<Float>>,
+    c: UnsafeMutablePointer<UnsafeMutablePointer<Float>>,
+    edgeRows: UnsafeMutablePointer<UnsafeMutablePointer<Float>>,
+    edge: UnsafeMutablePointer<Float>
+  ) {
+    self.a = a
+    self.c = c
+    self.edgeRows = edgeRows
+    self.edge = edge
+  }
+}

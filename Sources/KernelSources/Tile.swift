@@ -1,0 +1,269 @@
+// The register tiles of the matrix kernels: a few rows of C by two vectors, all sums in registers. Per step of
+// the reduction a tile loads two vectors of B and one number a row of A, which the processor broadcasts
+// from memory: 12 × 32 with AVX-512 makes 24 fused multiply-adds of 14 loads.
+// Sums stand in tuples, not structs: a struct's value witnesses would be weak symbols of this module.
+
+/// Sums of four rows, and of two.
+typealias FourRows = (Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector)
+typealias TwoRows = (Vector, Vector, Vector, Vector)
+
+@inline(__always) func zeroFour() -> FourRows {
+  let z = splat(0)
+  return (z, z, z, z, z, z, z, z)
+}
+@inline(__always) func zeroTwo() -> TwoRows {
+  let z = splat(0)
+  return (z, z, z, z)
+}
+
+/// One step of the reduction: row r gains aᵣ · (b₀, b₁).
+@inline(__always) func step(
+  _ s: inout FourRows, _ a0: Float, _ a1: Float, _ a2: Float, _ a3: Float, _ b0: Vector,
+  _ b1: Vector
+) {
+  s.0 = multiplyAdd(s.0, splat(a0), b0)
+  s.1 = multiplyAdd(s.1, splat(a0), b1)
+  s.2 = multiplyAdd(s.2, splat(a1), b0)
+  s.3 = multiplyAdd(s.3, splat(a1), b1)
+  s.4 = multiplyAdd(s.4, splat(a2), b0)
+  s.5 = multiplyAdd(s.5, splat(a2), b1)
+  s.6 = multiplyAdd(s.6, splat(a3), b0)
+  s.7 = multiplyAdd(s.7, splat(a3), b1)
+}
+@inline(__always) func step(
+  _ s: inout TwoRows, _ a0: Float, _ a1: Float, _ b0: Vector, _ b1: Vector
+) {
+  s.0 = multiplyAdd(s.0, splat(a0), b0)
+  s.1 = multiplyAdd(s.1, splat(a0), b1)
+  s.2 = multiplyAdd(s.2, splat(a1), b0)
+  s.3 = multiplyAdd(s.3, splat(a1), b1)
+}
+
+typealias Rows = UnsafePointer<Source>
+typealias TargetRows = UnsafePointer<Target>
+
+@inline(__always) func read(_ s: inout FourRows, _ c: TargetRows) {
+  s = (
+    load(c[0]), load(c[0] + width), load(c[1]), load(c[1] + width), load(c[2]),
+    load(c[2] + width), load(c[3]), load(c[3] + width)
+  )
+}
+@inline(__always) func write(_ s: FourRows, _ c: TargetRows) {
+  store(s.0, c[0])
+  store(s.1, c[0] + width)
+  store(s.2, c[1])
+  store(s.3, c[1] + width)
+  store(s.4, c[2])
+  store(s.5, c[2] + width)
+  store(s.6, c[3])
+  store(s.7, c[3] + width)
+}
+@inline(__always) func read(_ s: inout TwoRows, _ c: TargetRows) {
+  s = (load(c[0]), load(c[0] + width), load(c[1]), load(c[1] + width))
+}
+@inline(__always) func write(_ s: TwoRows, _ c: TargetRows) {
+  store(s.0, c[0])
+  store(s.1, c[0] + width)
+  store(s.2, c[1])
+  store(s.3, c[1] + width)
+}
+
+// Rows form. C[r, :] (+)= Σ over segments, k of a[segment][r][k] · b[segment·length + k, :]: `a` is a table of
+// `segments` × tileRows pointers, each to `length` contiguous numbers; b is a packed panel.
+
+#if WIDTH16
+  @inline(never)
+  func rowsTile12(
+    _ a: Rows, _ segments: Int, _ length: Int, _ b: Source, _ c: TargetRows, _ accumulate: Bool
+  ) {
+    var s = zeroFour()
+    var t = zeroFour()
+    var u = zeroFour()
+    if accumulate {
+      read(&s, c)
+      read(&t, c + 4)
+      read(&u, c + 8)
+    }
+    var p = b
+    var rows = a
+    let end = a + segments &* tileRows
+    while rows < end {
+      let a0 = rows[0], a1 = rows[1], a2 = rows[2], a3 = rows[3]
+      let a4 = rows[4], a5 = rows[5], a6 = rows[6], a7 = rows[7]
+      let a8 = rows[8], a9 = rows[9], a10 = rows[10], a11 = rows[11]
+      var k = 0
+      while k < length {
+        let b0 = load(p)
+        let b1 = load(p + width)
+        step(&s, a0[k], a1[k], a2[k], a3[k], b0, b1)
+        step(&t, a4[k], a5[k], a6[k], a7[k], b0, b1)
+        step(&u, a8[k], a9[k], a10[k], a11[k], b0, b1)
+        p += tileColumns
+        k &+= 1
+      }
+      rows += tileRows
+    }
+    write(s, c)
+    write(t, c + 4)
+    write(u, c + 8)
+  }
+
+  @inline(never)
+  func rowsTile8(
+    _ a: Rows, _ segments: Int, _ length: Int, _ b: Source, _ c: TargetRows, _ accumulate: Bool
+  ) {
+    var s = zeroFour()
+    var t = zeroFour()
+    if accumulate {
+      read(&s, c)
+      read(&t, c + 4)
+    }
+    var p = b
+    var rows = a
+    let end = a + segments &* tileRows
+    while rows < end {
+      let a0 = rows[0], a1 = rows[1], a2 = rows[2], a3 = rows[3]
+      let a4 = rows[4], a5 = rows[5], a6 = rows[6], a7 = rows[7]
+      var k = 0
+      while k < length {
+        let b0 = load(p)
+        let b1 = load(p + width)
+        step(&s, a0[k], a1[k], a2[k], a3[k], b0, b1)
+        step(&t, a4[k], a5[k], a6[k], a7[k], b0, b1)
+        p += tileColumns
+        k &+= 1
+      }
+      rows += tileRows
+    }
+    write(s, c)
+    write(t, c + 4)
+  }
+#else
+  @inline(never)
+  func rowsTile6(
+    _ a: Rows, _ segments: Int, _ length: Int, _ b: Source, _ c: TargetRows, _ accumulate: Bool
+  ) {
+    var s = zeroFour()
+    var t = zeroTwo()
+    if accumulate {
+      read(&s, c)
+      read(&t, c + 4)
+    }
+    var p = b
+    var rows = a
+    let end = a + segments &* tileRows
+    while rows < end {
+      let a0 = rows[0], a1 = rows[1], a2 = rows[2], a3 = rows[3]
+      let a4 = rows[4], a5 = rows[5]
+      var k = 0
+      while k < length {
+        let b0 = load(p)
+        let b1 = load(p + width)
+        step(&s, a0[k], a1[k], a2[k], a3[k], b0, b1)
+        step(&t, a4[k], a5[k], b0, b1)
+        p += tileColumns
+        k &+= 1
+      }
+      rows += tileRows
+    }
+    write(s, c)
+    write(t, c + 4)
+  }
+#endif
+
+/// As above for 4 rows, the numbers of a row `strideA` apart (also the ragged edge of the columns form).
+@inline(never)
+func rowsTile4(
+  _ a: Rows, _ segments: Int, _ length: Int, _ strideA: Int, _ b: Source, _ strideB: Int,
+  _ c: TargetRows, _ accumulate: Bool
+) {
+  var s = zeroFour()
+  if accumulate { read(&s, c) }
+  var p = b
+  var rows = a
+  let end = a + segments &* tileRows
+  while rows < end {
+    let a0 = rows[0], a1 = rows[1], a2 = rows[2], a3 = rows[3]
+    var k = 0
+    let last = length &* strideA
+    while k < last {
+      let b0 = load(p)
+      let b1 = load(p + width)
+      step(&s, a0[k], a1[k], a2[k], a3[k], b0, b1)
+      p += strideB
+      k &+= strideA
+    }
+    rows += tileRows
+  }
+  write(s, c)
+}
+
+// Columns form. C[r, :] (+)= Σₖ a[k·strideA + r] · b[k·strideB, :], the rows r contiguous in memory.
+
+/// All rows of a full tile.
+@inline(never)
+func columnsTile(
+  _ a: Source, _ strideA: Int, _ length: Int, _ b: Source, _ strideB: Int, _ c: TargetRows,
+  _ accumulate: Bool
+) {
+  var s = zeroFour()
+  #if WIDTH16
+    var t = zeroFour()
+    var u = zeroFour()
+  #else
+    var t = zeroTwo()
+  #endif
+  if accumulate {
+    read(&s, c)
+    read(&t, c + 4)
+    #if WIDTH16
+      read(&u, c + 8)
+    #endif
+  }
+  var p = b
+  var q = a
+  var k = length
+  while k > 0 {
+    let b0 = load(p)
+    let b1 = load(p + width)
+    step(&s, q[0], q[1], q[2], q[3], b0, b1)
+    #if WIDTH16
+      step(&t, q[4], q[5], q[6], q[7], b0, b1)
+      step(&u, q[8], q[9], q[10], q[11], b0, b1)
+    #else
+      step(&t, q[4], q[5], b0, b1)
+    #endif
+    p += strideB
+    q += strideA
+    k &-= 1
+  }
+  write(s, c)
+  write(t, c + 4)
+  #if WIDTH16
+    write(u, c + 8)
+  #endif
+}
+
+/// Rows form for `rows` ≤ tileRows rows: the smallest tile that holds them. Pointers of rows beyond must be valid
+/// for reading A and writing C.
+@inline(__always)
+func rowsTile(
+  _ rows: Int, _ a: Rows, _ segments: Int, _ length: Int, _ b: Source, _ c: TargetRows,
+  _ accumulate: Bool
+) {
+  #if WIDTH16
+    if rows > 8 {
+      rowsTile12(a, segments, length, b, c, accumulate)
+    } else if rows > 4 {
+      rowsTile8(a, segments, length, b, c, accumulate)
+    } else {
+      rowsTile4(a, segments, length, 1, b, tileColumns, c, accumulate)
+    }
+  #else
+    if rows > 4 {
+      rowsTile6(a, segments, length, b, c, accumulate)
+    } else {
+      rowsTile4(a, segments, length, 1, b, tileColumns, c, accumulate)
+    }
+  #endif
+}
