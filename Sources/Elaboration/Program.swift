@@ -9,7 +9,8 @@ package enum Initializer: Hashable, Sendable {
   case constant(Double)
   case normal(deviation: Double)
   case uniform(low: Double, high: Double)
-  /// Normal with the given deviation, cut off at two deviations and scaled as Keras does.
+  /// Truncated normal as Keras draws it: `deviation` is that of the result. Who draws takes a normal of deviation
+  /// s = `deviation` / 0.87962566103423978 and draws again what lies outside of ±2 s.
   case truncatedNormal(deviation: Double)
   /// A copy of another state: moving averages.
   case copy(of: String)
