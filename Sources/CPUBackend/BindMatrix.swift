@@ -1,0 +1,177 @@
+// Binds matrix products and convolutions, alone or as the root of a fused node. The right operand is packed by a
+// launch of its own into the workspace; the epilogue runs on each finished block.
+
+import Basics
+import GraphIR
+import KernelTable
+import Operators
+
+/// Binds a root that takes an epilogue.
+typealias RootBinder =
+  @Sendable (_ node: NodeBinding, _ epilogue: UnsafePointer<RegionArguments>?)
+  throws(EnvironmentFailure) -> Void
+
+let bindMatMul: RootBinder = { (node, epilogue) throws(EnvironmentFailure) in
+  guard let operation = node.operation as? MatMul else { return }
+  let unit = node.table.unit
+  let (a, b, c) = (node.operands[0], node.operands[1], node.results[0])
+  let rank = c.shape.count
+  let batches = c.shape[..<(rank - 2)].reduce(1, *)
+  let (m, n) = (c.shape[rank - 2], c.shape[rank - 1])
+  let k = operation.transposeA ? a.shape[rank - 2] : a.shape[rank - 1]
+
+  var pack = PackArguments()
+  pack.source = UnsafePointer(b.floats)
+  pack.k = k
+  pack.n = n
+  pack.strideK = operation.transposeB ? 1 : n
+  pack.strideN = operation.transposeB ? k : 1
+  pack.batches = batches
+  pack.batchStride = k * n
+  let packed = node.context.temporary(floats: pack.packedCount(unit))
+  pack.packed = packed
+  node.context.launch("pack", node.table.pack, pack, tasks: pack.tasks(unit))
+
+  var product = MatmulArguments()
+  product.a = UnsafePointer(a.floats)
+  product.packedB = UnsafePointer(packed)
+  product.c = c.floats
+  product.m = m
+  product.n = n
+  product.k = k
+  product.transposedA = operation.transposeA
+  product.lda = operation.transposeA ? m : k
+  product.batches = batches
+  product.batchStrideA = m * k
+  product.batchStrideB = packedMatrixCount(k: k, n: n, unit)
+  product.epilogue = epilogue
+  node.context.launch(
+    "matmul", node.table.matmul, product, tasks: product.tasks(unit),
+    scratch: product.scratchBytes(unit))
+}
+
+/// The geometry that the three convolutions share: x [n, h, w, in], y [n, oh, ow, out].
+private func convolutionArguments(
+  x: [Int], y: [Int], kernel: [Int], stride: [Int], padding: [Int]
+) -> ConvolutionArguments {
+  var arguments = ConvolutionArguments()
+  arguments.batch = x[0]
+  arguments.xHeight = x[1]
+  arguments.xWidth = x[2]
+  arguments.inChannels = x[3]
+  arguments.yHeight = y[1]
+  arguments.yWidth = y[2]
+  arguments.outChannels = y[3]
+  arguments.kernelHeight = kernel[0]
+  arguments.kernelWidth = kernel[1]
+  arguments.strideHeight = stride[0]
+  arguments.strideWidth = stride[1]
+  arguments.top = padding[0]
+  arguments.left = padding[2]
+  return arguments
+}
+
+let bindConv2D: RootBinder = { (node, epilogue) throws(EnvironmentFailure) in
+  guard let operation = node.operation as? Conv2D else { return }
+  let unit = node.table.unit
+  let (x, filter, y) = (node.operands[0], node.operands[1], node.results[0])
+  var arguments = convolutionArguments(
+    x: x.shape, y: y.shape, kernel: filter.shape, stride: operation.stride,
+    padding: operation.padding)
+  arguments.x = x.floats
+  arguments.filter = filter.floats
+  arguments.y = y.floats
+  arguments.packed = node.context.temporary(floats: arguments.packedCount(unit))
+  arguments.epilogue = epilogue
+  let stored = node.memory.store(arguments)
+  node.context.launch(
+    "packFilter", node.table.packFilter, stored: stored, tasks: arguments.packTasks(unit))
+  node.context.launch(
+    "convolution", node.table.convolution, stored: stored, tasks: arguments.tasks(unit),
+    scratch: arguments.scratchBytes(unit))
+}
+
+let bindConv2DInputGradient: RootBinder = { (node, epilogue) throws(EnvironmentFailure) in
+  guard let operation = node.operation as? Conv2DInputGradient else { return }
+  let unit = node.table.unit
+  let (dy, filter, dx) = (node.operands[0], node.operands[1], node.results[0])
+  var arguments = convolutionArguments(
+    x: dx.shape, y: dy.shape, kernel: filter.shape, stride: operation.stride,
+    padding: operation.padding)
+  arguments.x = dx.floats
+  arguments.filter = filter.floats
+  arguments.y = dy.floats
+  arguments.packed = node.context.temporary(floats: arguments.packedTransposedCount(unit))
+  arguments.epilogue = epilogue
+  let stored = node.memory.store(arguments)
+  node.context.launch(
+    "packFilterTransposed", node.table.packFilterTransposed, stored: stored,
+    tasks: arguments.packTasks(unit))
+  node.context.launch(
+    "convolutionInputGradient", node.table.convolutionInputGradient, stored: stored,
+    tasks: arguments.inputGradientTasks(unit), scratch: arguments.scratchBytes(unit))
+}
+
+let bindConv2DFilterGradient: Binder = { (node) throws(EnvironmentFailure) in
+  guard let operation = node.operation as? Conv2DFilterGradient else { return }
+  let unit = node.table.unit
+  let (x, dy, dw) = (node.operands[0], node.operands[1], node.results[0])
+  var arguments = convolutionArguments(
+    x: x.shape, y: dy.shape, kernel: dw.shape, stride: operation.stride,
+    padding: operation.padding)
+  arguments.x = x.floats
+  arguments.filter = dw.floats
+  arguments.y = dy.floats
+  let partial = arguments.filterGradientPartialCount(unit)
+  if partial > 0 { arguments.partial = node.context.temporary(floats: partial) }
+  let stored = node.memory.store(arguments)
+  node.context.launch(
+    "convolutionFilterGradient", node.table.convolutionFilterGradient, stored: stored,
+    tasks: arguments.filterGradientTasks(unit), scratch: arguments.filterGradientScratchBytes(unit))
+  if partial > 0 {
+    node.context.launch(
+      "convolutionFilterGradientCombine", node.table.convolutionFilterGradientCombine,
+      stored: stored, tasks: arguments.filterGradientCombineTasks())
+  }
+}
+
+/// A fused node: a region alone; a root with the region as its epilogue; or, where that cannot be, the one after the
+/// other.
+let bindFused: Binder = { (node) throws(EnvironmentFailure) in
+  guard let fused = node.operation as? Fused else { return }
+  guard let root = fused.root?.operation else {
+    let binding = try RegionBinding(
+      node, fused.region, inputs: node.operands, results: node.results)
+    return try binding.bind()
+  }
+  let own = Array(node.operands.prefix(fused.rootOperandCount))
+  let others = Array(node.operands.dropFirst(fused.rootOperandCount))
+  let rootTypes: [TensorType]
+  do throws(Diagnostic) {
+    rootTypes = try root.inferTypes(own.map(\.type))
+  } catch {
+    throw node.unsupported(error.message)
+  }
+  let c = rootTypes[0]
+  // The product is made in the memory of a result, unless an operand of the epilogue lies there.
+  let target = node.results.first { result in
+    result.type == c && !others.contains { $0.pointer == result.pointer }
+  }
+  let made = target ?? node.context.temporary(c)
+  let binding = try RegionBinding(
+    node, fused.region, inputs: [made] + others, results: node.results)
+  let needsHost = try binding.hostSteps().contains(true)
+  if let bindRoot = Registry.root(of: root), !needsHost,
+    node.results.allSatisfy({ $0.shape == c.shape && $0.type.element != .f64 })
+  {
+    let all = Array(node.results.indices)
+    let epilogue = try binding.compile(shape: c.shape, results: all, keepsFirst: true)
+    return try bindRoot(
+      node.with(root, own, [made]), UnsafePointer(node.memory.store(epilogue)))
+  }
+  let made2 = rootTypes.map { node.context.temporary($0) }
+  try Registry.bind(node.with(root, own, made2))
+  try RegionBinding(
+    node, fused.region, inputs: [made2[0]] + others, results: node.results
+  ).bind()
+}

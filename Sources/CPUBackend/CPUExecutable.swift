@@ -1,0 +1,228 @@
+// A plan bound to kernels: memory laid out as the plan says, a list of launches, and the loop that runs them.
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+import Basics
+import CProcessor
+import GraphIR
+import KernelTable
+import Operators
+import Planning
+import Runtime
+
+package final class CPUExecutable: Executable, Profiling {
+  package let plan: Plan
+  package let memory: [MemoryUse]
+  /// Kept alive for its threads.
+  private let backend: CPUBackend
+  private let pool: WorkerPool
+  private let addresses: Addresses
+  /// Argument structs; the launches point into it.
+  private let bindings: BindMemory
+  private let workspace: Arena
+  private let scratch: Arena
+  private let scratchStride: Int
+  private let launches: UnsafeMutableBufferPointer<Launch>
+  private let kernelNames: [String]
+  private var times: [UInt64] = []
+  private var runs = 0
+
+  init(_ plan: Plan, _ backend: CPUBackend, _ states: CPUStateStore) throws(EnvironmentFailure) {
+    self.plan = plan
+    self.backend = backend
+    pool = backend.pool
+    addresses = try Addresses(plan, states)
+    let binder = PlanBinder(plan: plan, addresses: addresses, backend: backend)
+    // First only to measure the temporaries.
+    let nowhere = UnsafeMutableRawPointer(bitPattern: 4096)!
+    let measured = try binder.bind(BindMemory(), workspace: nowhere)
+    workspace = try Arena(byteCount: measured.workspaceBytes, for: "temporaries of kernels")
+    bindings = BindMemory()
+    let context = try binder.bind(bindings, workspace: workspace.base)
+    // Threads' scratch does not start at equal places of a page, so that they do not compete for cache sets.
+    scratchStride = context.scratchBytes == 0 ? 0 : context.scratchBytes + 256
+    scratch = try Arena(
+      byteCount: scratchStride * backend.threads, for: "the scratch of \(backend.threads) threads")
+    launches = .allocate(capacity: context.launches.count)
+    _ = launches.initialize(from: context.launches)
+    kernelNames = context.kernelNames
+    memory = [
+      MemoryUse("arena", addresses.arena.byteCount),
+      MemoryUse("constants", addresses.constants.byteCount),
+      MemoryUse("inputs", addresses.inputBytes), MemoryUse("workspace", workspace.byteCount),
+      MemoryUse("scratch", scratch.byteCount),
+    ]
+  }
+
+  deinit { launches.deallocate() }
+
+  package func write(input index: Int, _ bytes: UnsafeRawBufferPointer) {
+    let input = plan.graph.inputs[index]
+    if case .state = input.role { preconditionFailure("states are written through their store") }
+    precondition(
+      bytes.count == plan.graph.type(of: input.value).byteCount, "the input has another size")
+    if let source = bytes.baseAddress {
+      memcpy(addresses.pointer(.input(index)), source, bytes.count)
+    }
+  }
+
+  package func read(output index: Int, into bytes: UnsafeMutableRawBufferPointer) {
+    let type = plan.graph.type(of: plan.graph.outputs[index].value)
+    precondition(bytes.count == type.byteCount, "the output has another size")
+    if let target = bytes.baseAddress {
+      memcpy(target, addresses.pointer(plan.outputPlacements[index]), bytes.count)
+    }
+  }
+
+  // MARK: Running
+
+  package func run() {
+    if isProfiling {
+      runTimed()
+      return
+    }
+    // On every thread that computes, or on none: bits must not depend on who computed them.
+    processor_flush_denormals()
+    for launch in launches { run(launch) }
+  }
+
+  @inline(__always)
+  private func run(_ launch: Launch) {
+    pool.run(
+      launch.kernel, launch.arguments, scratch: scratchStride == 0 ? nil : scratch.base,
+      scratchStride: scratchStride, shares: launch.shares)
+  }
+
+  package func runChecked() -> ValueID? {
+    processor_flush_denormals()
+    var found: ValueID?
+    var index = 0
+    while index < launches.count {
+      let node = launches[index].node
+      while index < launches.count, launches[index].node == node {
+        run(launches[index])
+        index += 1
+      }
+      if found == nil, node >= 0 { found = nonFinite(resultsOf: NodeID(Int(node))) }
+    }
+    return found
+  }
+
+  private func nonFinite(resultsOf node: NodeID) -> ValueID? {
+    for value in plan.graph.nodes[node].results {
+      let type = plan.graph.type(of: value)
+      guard type.element == .f32 else { continue }
+      let pointer = addresses.pointer(plan.placements[value]).assumingMemoryBound(to: Float.self)
+      for i in 0..<type.count where !pointer[i].isFinite { return value }
+    }
+    return nil
+  }
+
+  // MARK: Profiling
+
+  package var isProfiling = false {
+    didSet {
+      times = Array(repeating: 0, count: launches.count)
+      runs = 0
+    }
+  }
+
+  package var profile: [ProfileEntry] {
+    launches.indices.map { index in
+      let launch = launches[index]
+      return ProfileEntry(
+        node: launch.node < 0 ? nil : NodeID(Int(launch.node)),
+        kernel: kernelNames[Int(launch.name)],
+        nanoseconds: index < times.count ? times[index] : 0, runs: runs)
+    }
+  }
+
+  private func runTimed() {
+    processor_flush_denormals()
+    runs += 1
+    var last = monotonicNanoseconds()
+    for index in launches.indices {
+      run(launches[index])
+      let now = monotonicNanoseconds()
+      times[index] += now - last
+      last = now
+    }
+  }
+
+  /// For tests: the number of launches of a step.
+  package var launchCount: Int { launches.count }
+}
+
+/// Where every placement of a plan is.
+final class Addresses {
+  let arena: Arena
+  let constants: Arena
+  private let inputs: Arena
+  private var inputOffsets: [Int] = []
+  let inputBytes: Int
+  /// For lookup only.
+  private var states: [String: Arena] = [:]
+
+  init(_ plan: Plan, _ store: CPUStateStore) throws(EnvironmentFailure) {
+    let graph = plan.graph
+    arena = try Arena(byteCount: plan.arenaBytes, for: "the arena of \"\(graph.name)\"")
+    constants = try Arena(byteCount: plan.constantBytes, for: "constants")
+    var offset = 0
+    for input in graph.inputs {
+      inputOffsets.append(offset)
+      let type = graph.type(of: input.value)
+      if case .state(let name) = input.role {
+        states[name] = try store.memory(name, type)
+      } else {
+        offset += aligned(type.byteCount)
+      }
+    }
+    inputBytes = offset
+    inputs = try Arena(byteCount: offset, for: "inputs")
+    for output in graph.outputs {
+      if case .state(let name) = output.role {
+        states[name] = try store.memory(name, graph.type(of: output.value))
+      }
+    }
+    fillConstants(plan)
+  }
+
+  func pointer(_ placement: Placement) -> UnsafeMutableRawPointer {
+    switch placement {
+    case .arena(let offset): return arena.pointer(at: offset)
+    case .constant(let offset): return constants.pointer(at: offset)
+    case .input(let index): return inputs.pointer(at: inputOffsets[index])
+    case .state(let name):
+      guard let memory = states[name] else { preconditionFailure("no state \(name)") }
+      return memory.base
+    case .none: preconditionFailure("a value without a place")
+    }
+  }
+
+  private func fillConstants(_ plan: Plan) {
+    for id in plan.graph.nodes.ids {
+      let node = plan.graph.nodes[id]
+      guard node.operation is Constant, case .constant = plan.placements[node.results[0]] else {
+        continue
+      }
+      let value = node.results[0]
+      var type = plan.graph.type(of: value)
+      if plan.scalarConstants.contains(value) { type = type.with(shape: []) }
+      let target = pointer(plan.placements[value])
+      let tensor = node.operation.evaluate([], results: [type])[0]
+      for (index, element) in tensor.values.enumerated() {
+        switch type.element {
+        case .f32:
+          target.storeBytes(of: Float(element), toByteOffset: index * 4, as: Float.self)
+        case .i32, .bool:
+          target.storeBytes(of: Int32(element), toByteOffset: index * 4, as: Int32.self)
+        case .f64:
+          target.storeBytes(of: element, toByteOffset: index * 8, as: Double.self)
+        }
+      }
+    }
+  }
+}

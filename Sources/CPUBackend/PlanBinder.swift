@@ -1,0 +1,113 @@
+// Walks a plan and binds its nodes, then the copies at the end of the step. Out: launches in order.
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+import Basics
+import GraphIR
+import KernelTable
+import Operators
+import Planning
+import Runtime
+
+struct PlanBinder {
+  let plan: Plan
+  let addresses: Addresses
+  let backend: CPUBackend
+
+  func bind(_ memory: BindMemory, workspace: UnsafeMutableRawPointer)
+    throws(EnvironmentFailure) -> BindContext
+  {
+    let context = BindContext(
+      backend.table, memory, threads: backend.threads, workspace: workspace)
+    for id in plan.order {
+      let node = plan.graph.nodes[id]
+      context.startNode(Int32(id.index))
+      let binding = NodeBinding(
+        context: context, operation: node.operation, operands: node.operands.map(tensor),
+        results: node.results.map(tensor))
+      do throws(EnvironmentFailure) {
+        try Registry.bind(binding)
+        if let kernel = context.missingKernel {
+          throw binding.unsupported("\(kernel) is not in the kernel table")
+        }
+      } catch {
+        throw EnvironmentFailure(error.message + place(node.origin), help: error.help)
+      }
+    }
+    bindCopies(context)
+    return context
+  }
+
+  /// ` (line 12, generator/dense)`, or nothing.
+  private func place(_ origin: Origin) -> String {
+    var parts: [String] = []
+    if origin.line > 0 { parts.append("line \(origin.line)") }
+    if !origin.path.isEmpty { parts.append(origin.path) }
+    return parts.isEmpty ? "" : " (\(parts.joined(separator: ", ")))"
+  }
+
+  private func tensor(_ value: ValueID) -> BoundTensor {
+    let type = plan.graph.type(of: value)
+    return BoundTensor(
+      pointer: addresses.pointer(plan.placements[value]), type: type, splat: splat(value),
+      isOneElement: plan.scalarConstants.contains(value))
+  }
+
+  /// The one value of a constant or of a view of one.
+  private func splat(_ value: ValueID) -> Double? {
+    var value = value
+    while let node = plan.graph.producer(of: value) {
+      if let constant = node.operation as? Constant {
+        return constant.splat ?? (constant.values.count == 1 ? constant.values[0].value : nil)
+      }
+      guard node.operation.isReshape else { return nil }
+      value = node.operands[0]
+    }
+    return nil
+  }
+
+  private func bindCopies(_ context: BindContext) {
+    context.startNode(-1)
+    func copy(_ value: ValueID, _ source: Placement, _ target: Placement) {
+      let bytes = plan.graph.type(of: value).byteCount
+      context.launch(
+        "stateCopy", moveKernel,
+        MoveArguments(
+          source: addresses.pointer(source), target: addresses.pointer(target), bytes: bytes),
+        tasks: (bytes + MoveArguments.chunk - 1) / MoveArguments.chunk)
+    }
+    for move in plan.stateCopies {
+      if let staging = move.staging {
+        copy(move.value, plan.placements[move.value], .arena(staging))
+      }
+    }
+    for move in plan.outputCopies {
+      copy(move.value, plan.placements[move.value], .arena(move.offset))
+    }
+    for move in plan.stateCopies {
+      let source = move.staging.map { Placement.arena($0) } ?? plan.placements[move.value]
+      copy(move.value, source, .state(move.state))
+    }
+  }
+}
+
+/// A copy of bytes between buffers that do not overlap.
+struct MoveArguments {
+  static let chunk = 256 << 10
+  var source: UnsafeRawPointer
+  var target: UnsafeMutableRawPointer
+  var bytes: Int
+}
+
+func moveKernel(
+  _ raw: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
+) {
+  let move = raw.assumingMemoryBound(to: MoveArguments.self).pointee
+  let chunks = (move.bytes + MoveArguments.chunk - 1) / MoveArguments.chunk
+  let first = chunks * index / count * MoveArguments.chunk
+  let last = min(chunks * (index + 1) / count * MoveArguments.chunk, move.bytes)
+  if first < last { memcpy(move.target + first, move.source + first, last - first) }
+}
