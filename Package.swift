@@ -10,11 +10,11 @@ func kernels(_ name: String, march: String?, width: String) -> Target {
     name: name, dependencies: ["KernelTable"],
     swiftSettings: [
       .unsafeFlags(
-        // Without -fno-math-errno each square root is a scalar one with a call for negative operands.
         ["-Ounchecked", "-wmo", "-disable-batch-mode", "-num-threads", "1"]
-          + ["-Xcc", "-fno-math-errno"]
           + (march.map { ["-Xcc", "-march=\($0)"] } ?? [])),
       .define(width),
+      // Whole-vector arithmetic (KernelSources/Builtins.swift).
+      .enableExperimentalFeature("BuiltinModule"),
     ])
 }
 

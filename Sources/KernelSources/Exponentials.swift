@@ -171,7 +171,7 @@
     let bl = b - bh
     return ((ah * bh - p) + ah * bl + al * bh) + al * bl
   #else
-    return (splat(0) - p).addingProduct(a, b)
+    return fused(a, b, splat(0) - p)
   #endif
 }
 
@@ -213,10 +213,11 @@
   let whole = floor(y) .== y
   let halfY = y * 0.5
   let isOdd = whole .& (floor(halfY) .!= halfY)
-  let negative = (words(x) & 0x8000_0000) .!= Words(repeating: 0)
+  let negative = integers(x) .< splatInteger(0)
   result = choose(negative .& isOdd, floats(words(result) ^ 0x8000_0000), result)
   result = choose(
-    (x .< splat(0)) .& (a .< splat(.infinity)) .& (magnitude(y) .< splat(.infinity)) .& .!whole,
+    (x .< splat(0)) .& (a .< splat(.infinity)) .& (magnitude(y) .< splat(.infinity))
+      .& (floor(y) .!= y),
     splat(.nan), result)
   let one =
     (y .== splat(0)) .| (x .== splat(1))

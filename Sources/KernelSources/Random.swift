@@ -78,7 +78,7 @@ func fillUniform(_ key: PhiloxKey, _ first: Int, _ n: Int, _ to: Target) {
 /// Two normal numbers of two words (Box and Muller).
 @inline(__always) private func normalPair(_ a: Words, _ b: Words) -> (Vector, Vector) {
   let u = (upper(a) + 1) * splat(0x1p-24)
-  let r = (logarithm(u) * splat(-2)).squareRoot()
+  let r = squareRoot(logarithm(u) * splat(-2))
   let turn = sineCosineTurns(upper(b) * splat(0x1p-24))
   return (r * turn.cosine, r * turn.sine)
 }

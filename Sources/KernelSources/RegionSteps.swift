@@ -24,7 +24,7 @@ func execute(
   case .negate: unary(d, a, lanes) { floats(words($0) ^ 0x8000_0000) }
   case .exp: unary(d, a, lanes, exponential)
   case .log: unary(d, a, lanes, logarithm)
-  case .squareRoot: unary(d, a, lanes) { $0.squareRoot() }
+  case .squareRoot: unary(d, a, lanes) { squareRoot($0) }
   case .square: unary(d, a, lanes) { $0 * $0 }
   case .absolute: unary(d, a, lanes, magnitude)
   case .sign: unary(d, a, lanes, signOf)
@@ -172,7 +172,7 @@ private func executeOther(
 
 @inline(__always) private func reciprocal(_ a: Vector) -> Vector { splat(1) / a }
 @inline(__always) private func reciprocalSquareRoot(_ a: Vector) -> Vector {
-  splat(1) / a.squareRoot()
+  splat(1) / squareRoot(a)
 }
 
 @inline(__always) private func signOf(_ v: Vector) -> Vector {
@@ -237,10 +237,9 @@ private func randomLanes(
     stream: UInt32(bitPattern: i.integer))
   let first = start & ~3
   let n = lanes &+ (start &- first)
-  if i.opcode == .uniform {
-    fillUniform(philox, first, n, spare)
-  } else {
-    fillNormal(philox, first, n, spare)
+  switch i.opcode {
+  case .uniform: fillUniform(philox, first, n, spare)
+  default: fillNormal(philox, first, n, spare)
   }
   copyElements(spare + (start &- first), d, lanes)
 }

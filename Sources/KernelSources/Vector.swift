@@ -6,7 +6,6 @@
   typealias Integers = SIMD16<Int32>
   typealias Words = SIMD16<UInt32>
   typealias Wide = SIMD8<UInt64>
-  typealias Mask = SIMDMask<SIMD16<Int32>>
   let width = 16
   let tileRows = 12
 #elseif WIDTH8
@@ -14,7 +13,6 @@
   typealias Integers = SIMD8<Int32>
   typealias Words = SIMD8<UInt32>
   typealias Wide = SIMD4<UInt64>
-  typealias Mask = SIMDMask<SIMD8<Int32>>
   let width = 8
   let tileRows = 6
 #else
@@ -22,7 +20,6 @@
   typealias Integers = SIMD4<Int32>
   typealias Words = SIMD4<UInt32>
   typealias Wide = SIMD2<UInt64>
-  typealias Mask = SIMDMask<SIMD4<Int32>>
   let width = 4
   let tileRows = 6
 #endif
@@ -54,29 +51,12 @@ typealias Target = UnsafeMutablePointer<Float>
 @inline(__always) func floats(_ v: Words) -> Vector { unsafeBitCast(v, to: Vector.self) }
 @inline(__always) func floats(_ v: Integers) -> Vector { unsafeBitCast(v, to: Vector.self) }
 
-@inline(__always) func bits(_ mask: Mask) -> Words { unsafeBitCast(mask, to: Words.self) }
-
-/// mask ? a : b. Written with bits: `replacing(with:where:)` becomes a branch a lane in SIL, which hits the
-/// inliner's limits, while LLVM makes a blend of this.
-@inline(__always) func choose(_ mask: Mask, _ a: Vector, _ b: Vector) -> Vector {
-  let m = bits(mask)
-  return floats((words(a) & m) | (words(b) & ~m))
-}
-@inline(__always) func choose(_ mask: Mask, _ a: Integers, _ b: Integers) -> Integers {
-  let m = unsafeBitCast(mask, to: Integers.self)
-  return (a & m) | (b & ~m)
-}
-/// A comparison as a boolean lane.
-@inline(__always) func boolean(_ mask: Mask) -> Integers {
-  unsafeBitCast(mask, to: Integers.self) & 1
-}
-
 /// c + a·b, fused where the hardware fuses; elsewhere `addingProduct` would call libm for each lane.
 @inline(__always) func multiplyAdd(_ c: Vector, _ a: Vector, _ b: Vector) -> Vector {
   #if WIDTH4 && arch(x86_64)
     c + a * b
   #else
-    c.addingProduct(a, b)
+    fused(a, b, c)
   #endif
 }
 
@@ -84,18 +64,6 @@ typealias Target = UnsafeMutablePointer<Float>
 /// |x| with the sign of s.
 @inline(__always) func copySign(_ x: Vector, _ s: Vector) -> Vector {
   floats((words(x) & 0x7FFF_FFFF) | (words(s) & 0x8000_0000))
-}
-
-/// Towards zero; lanes out of the range of Int32, and NaN, give unspecified values.
-@inline(__always) func truncated(_ x: Vector) -> Integers {
-  var r = Integers()
-  for lane in 0..<width { r[lane] = Int32(x[lane]) }
-  return r
-}
-@inline(__always) func converted(_ x: Integers) -> Vector {
-  var r = Vector()
-  for lane in 0..<width { r[lane] = Float(x[lane]) }
-  return r
 }
 
 /// ⌊x⌋.
@@ -107,7 +75,7 @@ typealias Target = UnsafeMutablePointer<Float>
     let down = whole - choose(whole .> x, splat(1), splat(0))
     return choose(small, copySign(down, x), x)
   #else
-    x.rounded(.down)
+    roundedDown(x)
   #endif
 }
 
