@@ -1,0 +1,183 @@
+// What holds of the backend as a whole: bits do not depend on threads, states go from step to step, the arena is the
+// planned one, errors name what is missing.
+
+import Basics
+import GraphIR
+import Operators
+import Planning
+import Runtime
+import Testing
+
+@testable import CPUBackend
+
+@Suite struct BackendTests {
+  /// A random chain over images and matrices large enough to be shared out.
+  private func randomGraph(_ seed: UInt64) throws -> (Graph, [HostTensor]) {
+    var random = PhiloxSequence(seed: seed, stream: 3)
+    let builder = GraphBuilder(name: "random \(seed)", stage: .fused)
+    let x = try builder.input(.argument("x"), .f32(70, 130))
+    let w = try builder.input(.state("w"), .f32(130, 130))
+    let b = try builder.input(.state("b"), .f32(130))
+    var pool = [x]
+    func pick() -> ValueID { pool[random.nextInt(below: pool.count)] }
+    for _ in 0..<14 {
+      switch random.nextInt(below: 7) {
+      case 0: pool.append(try builder.tanh(builder.matmul(pick(), w)))
+      case 1:
+        let region = Region(
+          inputCount: 2,
+          steps: [.init(Add(), [.input(0), .input(1)]), .init(Sigmoid(), [.step(0)])],
+          results: [.step(1)])
+        pool.append(try builder.add(Fused(root: MatMul(), region: region), [pick(), w, b])[0])
+      case 2:
+        let moments = try builder.add(Moments(axes: [0]), [pick()])
+        pool.append(try builder.subtract(pick(), moments[0]))
+      case 3:
+        let total = try builder.sum(pick(), axes: [1], keepDims: true)
+        pool.append(try builder.tanh(builder.multiply(pick(), total)))
+      case 4: pool.append(try builder.add(pick(), b))
+      case 5: pool.append(try builder.add(Softmax(), pick()))
+      default:
+        let square = try builder.add(
+          MatMul(transposeA: true, transposeB: false), pick(), pick())
+        pool.append(try builder.tanh(builder.matmul(pick(), builder.tanh(square))))
+      }
+    }
+    let last = pool[pool.count - 1]
+    let gradient = try builder.add(MatMul(transposeA: true, transposeB: false), last, pick())
+    builder.output(.state("w"), try builder.subtract(w, builder.multiply(gradient, 0.001)))
+    builder.output(.state("b"), try builder.add(b, builder.sum(last, axes: [0])))
+    builder.output(.result("y"), last)
+    builder.output(.report("loss"), try builder.sum(builder.square(last), axes: [0, 1]))
+    let graph = builder.finish()
+    var filler = Filler(seed)
+    return (graph, graph.inputs.map { filler.uniform(graph.type(of: $0.value), -0.1, 0.1) })
+  }
+
+  @Test(arguments: 0..<8) func bitsDoNotDependOnThreads(_ seed: Int) throws {
+    let (graph, inputs) = try randomGraph(UInt64(seed))
+    for set in InstructionSet.available {
+      var first: [[[UInt8]]]?
+      for threads in [1, 2, 3, 5] {
+        let loaded = try Loaded(graph, CPUBackend(threads: threads, instructionSet: set), inputs)
+        let found = (0..<3).map { _ in loaded.step() }
+        #expect(first == nil || first! == found, "\(set) with \(threads) threads")
+        first = found
+      }
+    }
+  }
+
+  @Test(arguments: 0..<4) func randomGraphsAgree(_ seed: Int) throws {
+    let (graph, inputs) = try randomGraph(UInt64(seed))
+    try expectAgreement(graph, inputs, bound: 1e-4)
+  }
+
+  @Test func statesGoFromStepToStep() throws {
+    let builder = GraphBuilder(name: "states", stage: .fused)
+    let w = try builder.input(.state("w"), .f32(300))
+    let m = try builder.input(.state("m"), .f32(300))
+    let a = try builder.input(.state("a"), .f32(300))
+    let count = try builder.input(.state("count"), .i32())
+    let decay = Region(
+      inputCount: 2,
+      steps: [
+        .init(Tanh(), [.input(0)]), .init(Multiply(), [.step(0), .input(1)]),
+        .init(Subtract(), [.input(0), .step(1)]), .init(Add(), [.input(1), .step(0)]),
+      ], results: [.step(2), .step(3)])
+    let new = try builder.add(Fused(region: decay), [w, m])
+    builder.output(.state("w"), new[0])
+    builder.output(.state("m"), new[1])
+    // Takes w's old value: a copy that must come before w is overwritten.
+    builder.output(.state("a"), w)
+    builder.output(.report("old"), a)
+    let one = try builder.scalar(1, .i32)
+    builder.output(.state("count"), try builder.add(count, one))
+    let graph = builder.finish()
+    var filler = Filler(3)
+    var inputs = graph.inputs.map { filler.uniform(graph.type(of: $0.value), -1, 1) }
+    let loaded = try Loaded(graph, CPUBackend(threads: 2), inputs)
+    for step in 0..<6 {
+      let expected = Evaluator(rounding: true).evaluate(graph, inputs: inputs)
+      let found = loaded.outputs(loaded.step())
+      for (index, output) in graph.outputs.enumerated() {
+        #expect(Agreement.error(found[index], expected[index]) < 1e-5, "\(step) \(output.role)")
+        if case .state(let name) = output.role, let value = graph.input(.state(name)) {
+          // Goes on from what was found, so that errors do not add up.
+          inputs[graph.values[value].index] = found[index]
+        }
+      }
+    }
+  }
+
+  @Test func theArenaIsThePlannedOne() throws {
+    let (graph, inputs) = try randomGraph(1)
+    let loaded = try Loaded(graph, CPUBackend(threads: 1), inputs)
+    let plan = loaded.executable.plan
+    #expect(loaded.executable.memory.first { $0.name == "arena" }?.bytes == plan.arenaBytes)
+    #expect(loaded.executable.memory.first { $0.name == "constants" }?.bytes == plan.constantBytes)
+  }
+
+  @Test func nonFiniteNumbersAreFound() throws {
+    let builder = GraphBuilder(name: "nan", stage: .fused)
+    let x = try builder.input(.argument("x"), .f32(9))
+    let y = try builder.square(x)
+    let bad = try builder.log(y)
+    builder.output(.result("z"), try builder.exp(bad))
+    let graph = builder.finish()
+    let zero = try Loaded(graph, CPUBackend(threads: 1), [HostTensor(.f32(9), repeating: 0)])
+    #expect(zero.executable.runChecked() == bad)
+    let one = try Loaded(graph, CPUBackend(threads: 1), [HostTensor(.f32(9), repeating: 1)])
+    #expect(one.executable.runChecked() == nil)
+  }
+
+  @Test func launchesAreTimed() throws {
+    let (graph, inputs) = try randomGraph(2)
+    let loaded = try Loaded(graph, CPUBackend(threads: 2), inputs)
+    let executable = try #require(loaded.executable as? CPUExecutable)
+    executable.isProfiling = true
+    executable.run()
+    executable.run()
+    #expect(executable.profile.count == executable.launchCount)
+    #expect(executable.profile.allSatisfy { $0.runs == 2 && $0.nanoseconds > 0 })
+    #expect(executable.profile.contains { $0.kernel == "matmul" })
+  }
+
+  // MARK: Errors
+
+  @Test func namesOfInstructionSets() throws {
+    #expect(try InstructionSet.named("base") == .base)
+    #expect(throws: EnvironmentFailure.self) { try InstructionSet.named("avx") }
+    for set in InstructionSet.allCases where set > .best {
+      #expect(throws: EnvironmentFailure.self) { try InstructionSet.named(set.rawValue) }
+      #expect(throws: EnvironmentFailure.self) { try CPUBackend(instructionSet: set) }
+    }
+    #expect(throws: EnvironmentFailure.self) { try CPUBackend(threads: 0) }
+    #expect(throws: EnvironmentFailure.self) { try CPUBackend(threads: 257) }
+  }
+
+  @Test func whatIsMissingIsNamed() throws {
+    let builder = GraphBuilder(name: "raw")
+    let x = try builder.input(.state("x"), .f32(3))
+    builder.origin = Origin(line: 7, column: 2, path: "net/loss")
+    let loss = try builder.sum(x, axes: [0])
+    builder.output(.result("g"), try builder.add(Gradient(), loss, x))
+    let plan = Planner().plan(builder.finish())
+    let backend = try CPUBackend(threads: 1)
+    let states = backend.makeStateStore()
+    do {
+      _ = try backend.load(plan, states: states)
+      Issue.record("an undeclared state was accepted")
+    } catch {
+      #expect(error.message.contains("state x"))
+    }
+    try states.declare("x", .f32(3))
+    do {
+      _ = try backend.load(plan, states: states)
+      Issue.record("a gradient was bound")
+    } catch {
+      #expect(error.message.contains("gradient(f32[], f32[3])"))
+      #expect(error.message.contains("line 7, net/loss"))
+    }
+    #expect(throws: EnvironmentFailure.self) { try states.declare("x", .f32(4)) }
+  }
+}
