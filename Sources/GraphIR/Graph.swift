@@ -90,11 +90,19 @@ package enum OutputRole: Hashable, Sendable {
 package struct InputBinding: Hashable, Sendable {
   package var role: InputRole
   package var value: ValueID
+  package init(role: InputRole, value: ValueID) {
+    self.role = role
+    self.value = value
+  }
 }
 
 package struct OutputBinding: Hashable, Sendable {
   package var role: OutputRole
   package var value: ValueID
+  package init(role: OutputRole, value: ValueID) {
+    self.role = role
+    self.value = value
+  }
 }
 
 package struct Graph: Sendable {
