@@ -46,14 +46,34 @@ package final class GraphBuilder {
 
   package func type(of value: ValueID) -> TensorType { graph.values[value].type }
   package func shape(of value: ValueID) -> [Int] { graph.values[value].type.shape }
+  package var stage: Stage { graph.stage }
+
+  /// The node that computes a value, without a copy of the graph, which would make the next `add` copy all of it.
+  package func producer(of value: ValueID) -> Node? { graph.producer(of: value) }
 
   /// Appends a node and returns its results. Their types are inferred here, so that a shape error is found where the
   /// program is known.
   package func add(_ operation: any Operation, _ operands: [ValueID]) throws(Diagnostic)
     -> [ValueID]
   {
+    guard sharing else { return try append(operation, operands).results }
     let key = Key(operation: AnyOperation(operation), operands: operands)
-    if sharing, let node = known[key] { return graph.nodes[node].results }
+    if let node = known[key] { return graph.nodes[node].results }
+    let added = try append(operation, operands)
+    known[key] = added.node
+    return added.results
+  }
+
+  /// Appends a node that is never shared: one whose results must stay apart from equal ones.
+  package func addUnshared(
+    _ operation: any Operation, _ operands: [ValueID]
+  ) throws(Diagnostic) -> [ValueID] {
+    try append(operation, operands).results
+  }
+
+  private func append(
+    _ operation: any Operation, _ operands: [ValueID]
+  ) throws(Diagnostic) -> (node: NodeID, results: [ValueID]) {
     let types = try operation.inferTypes(graph.types(of: operands))
     let id = NodeID(graph.nodes.count)
     var results: [ValueID] = []
@@ -63,8 +83,7 @@ package final class GraphBuilder {
     }
     let node = Node(operation: operation, operands: operands, results: results, origin: origin)
     _ = graph.nodes.append(node)
-    if sharing { known[key] = id }
-    return results
+    return (id, results)
   }
 
   /// Appends a node with one result.

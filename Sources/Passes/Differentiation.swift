@@ -35,14 +35,16 @@ package func differentiate(
     guard wanted.contains(true) else { continue }
     builder.origin = node.origin.noting("adjoint of \(node.operation.mnemonic)")
     var scope = GradientScope(
-      builder: builder, operands: node.operands, results: node.results, seeds: seeds, wanted: wanted)
+      builder: builder, operands: node.operands, results: node.results, seeds: seeds, wanted: wanted
+    )
     try node.operation.gradient(&scope)
     for (operand, adjoint) in zip(node.operands, scope.adjoints) {
       guard let adjoint else { continue }
       let summed = try builder.sumTo(adjoint, builder.shape(of: operand))
-      adjoints[operand] = try adjoints[operand].map { old throws(Diagnostic) in
-        try builder.add(old, summed)
-      } ?? summed
+      adjoints[operand] =
+        try adjoints[operand].map { old throws(Diagnostic) in
+          try builder.add(old, summed)
+        } ?? summed
     }
   }
   return wrt.map { adjoints[$0] }
@@ -89,7 +91,7 @@ package struct ExpandGradients: Pass {
         }
       }
     }
-    rewriter.builder.setStage(.differentiated)
+    rewriter.builder.setStage(max(graph.stage, .differentiated))
     return rewriter.finish()
   }
 }

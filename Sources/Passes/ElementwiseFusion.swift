@@ -22,37 +22,20 @@ package struct FuseElementwise: Pass {
   package func run(_ graph: Graph) throws(Diagnostic) -> Graph {
     var groups = NodeGroups(graph)
     let kinds = graph.nodes.elements.map { RegionKind($0, graph) }
-    for node in graph.nodes.ids.map(\.index) where kinds[node] != nil {
+    for node in kinds.indices where kinds[node] != nil {
       // Nearest producers first: they stand last.
-      let producers = Set(groups.inputs(of: groups.group(of: node))).sorted(by: >)
+      let producers = groups.inputs(of: groups.group(of: node)).sorted(by: >)
       for producer in producers {
-        let first = groups.members[producer].first!
-        guard kinds[first] == kinds[node] else { continue }
+        guard kinds[groups.members[producer][0]] == kinds[node] else { continue }
         let consumer = groups.group(of: node)
         let count = groups.members[producer].count + groups.members[consumer].count
         guard count <= Self.largestSteps,
-          inputCount(groups.members[producer] + groups.members[consumer], graph)
-            <= Self.largestInputs
+          groups.inputCount(producer, consumer) <= Self.largestInputs
         else { continue }
         _ = groups.merge(producer: producer, consumer: consumer)
       }
     }
     return try rebuild(graph, groups, kinds)
-  }
-
-  /// The values that a set of nodes reads from outside.
-  private func inputCount(_ nodes: [Int], _ graph: Graph) -> Int {
-    var inside = Set<ValueID>()
-    var outside = Set<ValueID>()
-    for node in nodes {
-      for result in graph.nodes.elements[node].results { inside.insert(result) }
-    }
-    for node in nodes {
-      for operand in graph.nodes.elements[node].operands where !inside.contains(operand) {
-        outside.insert(operand)
-      }
-    }
-    return outside.count
   }
 
   private func rebuild(
@@ -66,11 +49,15 @@ package struct FuseElementwise: Pass {
         try rewriter.keep(nodes[0])
         continue
       }
-      let made = RegionBuilder.build(nodes, results: escaping.results(of: group))
-      rewriter.builder.origin = mergedOrigin(nodes.map(\.origin))
-      let fused = Fused(root: nil, region: made.region)
-      let results = try rewriter.builder.add(fused, rewriter.values(made.inputs))
-      for (old, new) in zip(made.results, results) { rewriter.replace(old, by: new) }
+      let made = RegionBuilder.build(
+        nodes, graph, results: escaping.results(of: group))
+      if !made.results.isEmpty {
+        rewriter.builder.origin = mergedOrigin(nodes.map(\.origin))
+        let fused = Fused(root: nil, region: made.region)
+        let results = try rewriter.builder.add(fused, rewriter.values(made.inputs))
+        for (old, new) in zip(made.results, results) { rewriter.replace(old, by: new) }
+      }
+      for (old, source) in made.copies { rewriter.replace(old, by: rewriter.value(source)) }
     }
     rewriter.builder.setStage(.fused)
     return rewriter.finish()
@@ -101,7 +88,9 @@ struct EscapingValues {
     for id in graph.nodes.ids {
       for operand in graph.nodes[id].operands {
         guard let producer = graph.values[operand].producer else { continue }
-        if groups.group(of: producer.index) != groups.group(of: id.index) { escapes.insert(operand) }
+        if groups.group(of: producer.index) != groups.group(of: id.index) {
+          escapes.insert(operand)
+        }
       }
     }
     byGroup = Array(repeating: [], count: graph.nodes.count)
@@ -115,37 +104,57 @@ struct EscapingValues {
   func results(of group: Int) -> [ValueID] { byGroup[group] }
 }
 
-/// Makes a region of nodes in topological order.
+/// Makes a region of nodes in topological order. Nodes that compute nothing are no steps of it.
 enum RegionBuilder {
   struct Made {
     var region: Region
     /// The values of the graph that the region's inputs are.
     var inputs: [ValueID]
     var results: [ValueID]
+    /// Results that are copies, of other results or of values from outside the region.
+    var copies: [(ValueID, of: ValueID)]
   }
 
-  static func build(_ nodes: [Node], results: [ValueID]) -> Made {
+  static func build(_ nodes: [Node], _ graph: Graph, results: [ValueID]) -> Made {
     var inputs: [ValueID] = []
-    var places: [ValueID: Region.Reference] = [:]
     var steps: [Region.Step] = []
+    var places: [ValueID: Region.Reference] = [:]
+    /// The value that a copy is of.
+    var sources: [ValueID: ValueID] = [:]
     for node in nodes {
+      let operands = node.operands.map { sources[$0] ?? $0 }
+      if isCopy(node, graph) {
+        sources[node.results[0]] = operands[0]
+        continue
+      }
       var arguments: [Region.Reference] = []
-      for operand in node.operands {
-        if let known = places[operand] {
-          arguments.append(known)
-        } else {
-          let input = Region.Reference.input(inputs.count)
-          places[operand] = input
+      for operand in operands {
+        if places[operand] == nil {
+          places[operand] = .input(inputs.count)
           inputs.append(operand)
-          arguments.append(input)
         }
+        arguments.append(places[operand]!)
       }
       places[node.results[0]] = .step(steps.count)
       steps.append(Region.Step(node.operation, arguments))
     }
-    let region = Region(
-      inputCount: inputs.count, steps: steps, results: results.map { places[$0]! })
-    return Made(region: region, inputs: inputs, results: results)
+    var made = Made(
+      region: Region(inputCount: inputs.count, steps: steps, results: []), inputs: inputs,
+      results: [], copies: [])
+    for result in results {
+      let source = sources[result] ?? result
+      if case .step(let step)? = places[source], !made.results.contains(source) {
+        made.results.append(source)
+        made.region.results.append(.step(step))
+      }
+      if source != result { made.copies.append((result, of: source)) }
+    }
+    return made
+  }
+
+  private static func isCopy(_ node: Node, _ graph: Graph) -> Bool {
+    guard node.operation is StopGradient || node.operation is Convert else { return false }
+    return graph.type(of: node.operands[0]) == graph.type(of: node.results[0])
   }
 }
 

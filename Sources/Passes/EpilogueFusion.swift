@@ -1,7 +1,7 @@
 // Epilogue fusion: a matmul or convolution takes over the region that reads its result, so that bias,
 // activation, activation gradient or even an optimiser's update are applied to the tile before it leaves the core.
 // The pattern is the same in inference and training graphs, because activation gradients are written from
-// results.
+// results. A reshape between the two is no obstacle: the region then works in the root's shape.
 //
 // Before:  %3 = conv2d(%1, %2)   %5 = fused(%3, %4) {region: (2) { s0 = add(i0, i1); … }}
 // After:   %5 = fused(%1, %2, %4) {root: conv2d, region: (2) { s0 = add(i0, i1); … }}
@@ -14,90 +14,187 @@ package struct FuseEpilogues: Pass {
   package init() {}
   package let name = "fuse-epilogues"
   package let summary = "Give the region after a matmul or convolution to it as its epilogue."
-  package var requires: Stage { .fused }
+  package var requires: Stage { .differentiated }
+
+  /// The operations that can have an epilogue.
+  static func canBeRoot(_ operation: any Operation) -> Bool {
+    operation is MatMul || operation is Conv2D || operation is Conv2DInputGradient
+  }
 
   package func run(_ graph: Graph) throws(Diagnostic) -> Graph {
     var groups = NodeGroups(graph)
-    var rootOfGroup: [Int: Int] = [:]
+    var chosen: [Int: Epilogue] = [:]
     for id in graph.nodes.ids {
       let node = graph.nodes[id]
-      guard let fused = node.operation as? Fused, fused.root == nil else { continue }
+      guard (node.operation as? Fused)?.root == nil else { continue }
       // Of several candidates the last: the others are ready by then.
-      for root in candidates(node, graph).sorted(by: >) {
-        guard groups.members[groups.group(of: root)] == [root] else { continue }
-        if groups.merge(producer: root, consumer: groups.group(of: id.index)) {
-          rootOfGroup[groups.group(of: id.index)] = root
+      for epilogue in candidates(node, graph).sorted(by: { $0.root > $1.root }) {
+        if merge(epilogue, id.index, &groups) {
+          chosen[groups.group(of: id.index)] = epilogue
           break
         }
       }
     }
-    return try rebuild(graph, groups, rootOfGroup)
+    return try rebuild(graph, groups, chosen)
   }
 
-  /// The producers of a region's inputs that can be its root: of the region's full shape, f32.
-  private func candidates(_ node: Node, _ graph: Graph) -> [Int] {
-    let shape = graph.type(of: node.results[0]).shape
-    guard graph.types(of: node.results).allSatisfy({ $0.shape == shape }) else { return [] }
-    var found: [Int] = []
+  /// Makes one group of the root, the reshape behind it, and the region; returns whether it was done.
+  private func merge(_ epilogue: Epilogue, _ node: Int, _ groups: inout NodeGroups) -> Bool {
+    func isFree(_ index: Int) -> Bool { groups.members[groups.group(of: index)] == [index] }
+    guard isFree(epilogue.root) else { return false }
+    guard let view = epilogue.view else {
+      return groups.merge(producer: epilogue.root, consumer: groups.group(of: node))
+    }
+    guard isFree(view) else { return false }
+    var trial = groups
+    guard trial.merge(producer: epilogue.root, consumer: view),
+      trial.merge(producer: view, consumer: trial.group(of: node))
+    else { return false }
+    groups = trial
+    return true
+  }
+
+  /// The producers of a region's inputs that can be its root: of the region's full size, f32.
+  private func candidates(_ node: Node, _ graph: Graph) -> [Epilogue] {
+    guard node.operation is Fused else { return [] }
+    var found: [Epilogue] = []
     for operand in node.operands {
-      guard let producer = graph.values[operand].producer, graph.type(of: operand) == .f32(shape)
-      else { continue }
-      switch graph.nodes[producer].operation {
-      case is MatMul, is Conv2D, is Conv2DInputGradient:
-        if !found.contains(producer.index) { found.append(producer.index) }
-      default: break
+      guard var producer = graph.values[operand].producer else { continue }
+      var view: Int?
+      if graph.nodes[producer].operation is Reshape {
+        guard let behind = graph.values[graph.nodes[producer].operands[0]].producer else {
+          continue
+        }
+        view = producer.index
+        producer = behind
       }
+      guard Self.canBeRoot(graph.nodes[producer].operation),
+        !found.contains(where: { $0.root == producer.index }),
+        let epilogue = Epilogue(root: producer.index, view: view, input: operand, node, graph)
+      else { continue }
+      found.append(epilogue)
     }
     return found
   }
 
   private func rebuild(
-    _ graph: Graph, _ groups: NodeGroups, _ rootOfGroup: [Int: Int]
+    _ graph: Graph, _ groups: NodeGroups, _ chosen: [Int: Epilogue]
   ) throws(Diagnostic) -> Graph {
     var rewriter = try GraphRewriter(graph)
     let escaping = EscapingValues(graph, groups)
     for group in groups.ordered() {
-      let members = groups.members[group]
-      guard let rootIndex = rootOfGroup[group], members.count == 2 else {
-        try rewriter.keep(graph.nodes.elements[members[0]])
+      guard let epilogue = chosen[group] else {
+        try rewriter.keep(graph.nodes.elements[groups.members[group][0]])
         continue
       }
-      let root = graph.nodes.elements[rootIndex]
-      let node = graph.nodes.elements[members.first { $0 != rootIndex }!]
-      let rootEscapes = escaping.results(of: group).contains(root.results[0])
-      let merged = absorb(root, node, rootEscapes: rootEscapes)
-      rewriter.builder.origin = mergedOrigin([root.origin, node.origin])
-      let results = try rewriter.builder.add(merged.operation, rewriter.values(merged.operands))
-      for (old, new) in zip(merged.results, results) { rewriter.replace(old, by: new) }
+      try emit(epilogue, escaping.results(of: group), &rewriter)
     }
     return rewriter.finish()
   }
 
-  private struct Merged {
-    var operation: Fused
-    var operands: [ValueID]
-    var results: [ValueID]
+  private func emit(
+    _ epilogue: Epilogue, _ escaping: [ValueID], _ rewriter: inout GraphRewriter
+  ) throws(Diagnostic) {
+    let (old, builder) = (rewriter.old, rewriter.builder)
+    let root = old.nodes.elements[epilogue.root]
+    let ownResults = root.results + (epilogue.view.map { old.nodes.elements[$0].results } ?? [])
+    var operation = epilogue.operation
+    let rootEscapes = ownResults.contains { escaping.contains($0) }
+    if rootEscapes { operation.region.results.append(.input(0)) }
+
+    var operands = rewriter.values(root.operands)
+    builder.origin = mergedOrigin([root.origin, epilogue.node.origin])
+    for (operand, shape) in zip(epilogue.others, epilogue.shapes) {
+      operands.append(try builder.reshape(rewriter.value(operand), shape))
+    }
+    let results = try builder.add(operation, operands)
+    for (value, new) in zip(epilogue.node.results, results) {
+      rewriter.replace(value, by: try builder.reshape(new, old.type(of: value).shape))
+    }
+    guard rootEscapes, let last = results.last else { return }
+    for value in ownResults {
+      rewriter.replace(value, by: try builder.reshape(last, old.type(of: value).shape))
+    }
+  }
+}
+
+/// A region with a root that could take it over.
+struct Epilogue {
+  let root: Int
+  /// The reshape between root and region, if there is one.
+  let view: Int?
+  /// The node of the region.
+  let node: Node
+  /// The region's operands apart from the root's result, and the shapes in which the epilogue reads them.
+  private(set) var others: [ValueID] = []
+  private(set) var shapes: [[Int]] = []
+  private(set) var operation: Fused
+
+  /// Nil where the region cannot work in the root's shape. `input` is the operand that comes from the root.
+  init?(root: Int, view: Int?, input: ValueID, _ node: Node, _ graph: Graph) {
+    guard let fused = node.operation as? Fused else { return nil }
+    (self.root, self.view, self.node) = (root, view, node)
+    let rootNode = graph.nodes.elements[root]
+    let rootType = graph.type(of: rootNode.results[0])
+    let shape = graph.type(of: input).shape
+    var places: [Region.Reference] = []
+    for operand in node.operands {
+      if operand == input {
+        places.append(.input(0))
+        continue
+      }
+      let type = graph.type(of: operand)
+      guard let moved = Self.moved(type.shape, from: shape, to: rootType.shape) else { return nil }
+      others.append(operand)
+      shapes.append(moved)
+      places.append(.input(others.count))
+    }
+    func moved(_ reference: Region.Reference) -> Region.Reference {
+      if case .input(let index) = reference { places[index] } else { reference }
+    }
+    let region = Region(
+      inputCount: 1 + others.count,
+      steps: fused.region.steps.map {
+        Region.Step($0.operation.operation, $0.arguments.map(moved))
+      }, results: fused.region.results.map(moved))
+    operation = Fused(root: rootNode.operation, region: region)
+
+    // Every result must be a tile of the root's.
+    let otherTypes = zip(others, shapes).map { graph.type(of: $0).with(shape: $1) }
+    guard graph.types(of: node.results).allSatisfy({ $0.shape == shape }),
+      let types = try? operation.inferTypes(graph.types(of: rootNode.operands) + otherTypes),
+      types == graph.types(of: node.results).map({ $0.with(shape: rootType.shape) })
+    else { return nil }
   }
 
-  /// The region with the root's result as its first input.
-  private func absorb(_ root: Node, _ node: Node, rootEscapes: Bool) -> Merged {
-    let region = (node.operation as? Fused)?.region ?? Region(inputCount: 0, steps: [], results: [])
-    let others = node.operands.filter { $0 != root.results[0] }
-    func moved(_ reference: Region.Reference) -> Region.Reference {
-      guard case .input(let index) = reference else { return reference }
-      let value = node.operands[index]
-      if value == root.results[0] { return .input(0) }
-      return .input(1 + others.firstIndex(of: value)!)
+  /// The shape in which a tensor that broadcasts to `from` broadcasts to `to`, a reshape of `from`, with the same
+  /// elements at the same flat places. Nil where there is none.
+  static func moved(_ shape: [Int], from: [Int], to: [Int]) -> [Int]? {
+    if from == to { return shape }
+    if shape.allSatisfy({ $0 == 1 }) { return [] }
+    let padded = Array(repeating: 1, count: from.count - shape.count) + shape
+    let count = shape.reduce(1, *)
+    if padded == from { return to }
+    let axes = from.indices.filter { from[$0] != 1 }
+    let kept = axes.filter { padded[$0] != 1 }
+    // Repeated along the first axes: the last ones must be the last ones of `to`.
+    if kept == Array(axes.suffix(kept.count)) {
+      var product = 1
+      for axis in to.indices.reversed() {
+        product *= to[axis]
+        if product == count { return Array(to[axis...]) }
+      }
     }
-    let steps = region.steps.map {
-      Region.Step($0.operation.operation, $0.arguments.map(moved))
+    // Repeated along the last axes.
+    if kept == Array(axes.prefix(kept.count)) {
+      var product = 1
+      for axis in to.indices {
+        product *= to[axis]
+        if product == count {
+          return Array(to[...axis]) + Array(repeating: 1, count: to.count - axis - 1)
+        }
+      }
     }
-    var results = region.results.map(moved)
-    if rootEscapes { results.append(.input(0)) }
-    let epilogue = Region(inputCount: 1 + others.count, steps: steps, results: results)
-    return Merged(
-      operation: Fused(root: root.operation, region: epilogue),
-      operands: root.operands + others,
-      results: node.results + (rootEscapes ? root.results : []))
+    return nil
   }
 }

@@ -31,40 +31,53 @@ package struct FoldConstants: Pass {
   }
 
   private func folded(_ node: Node, _ rewriter: GraphRewriter) throws(Diagnostic) -> Constant? {
-    guard node.results.count == 1, !node.operands.isEmpty, !(node.operation is Gradient) else {
-      return nil
-    }
-    let new = rewriter.builder.graph
+    guard node.results.count == 1, !node.operands.isEmpty, !(node.operation is Gradient),
+      !rewriter.isPinned(node)
+    else { return nil }
     var constants: [Constant] = []
     for operand in rewriter.values(node.operands) {
-      guard let constant = new.producer(of: operand)?.operation as? Constant else { return nil }
+      guard let constant = rewriter.producer(ofNew: operand)?.operation as? Constant else {
+        return nil
+      }
       constants.append(constant)
     }
     let type = rewriter.old.type(of: node.results[0])
-    let splats = constants.allSatisfy { $0.values.count == 1 }
-    if splats, node.operation.isElementwise {
-      let operands = constants.map { HostTensor($0.type.with(shape: []), [$0.values[0].value]) }
-      let result = node.operation.evaluate(operands, results: [type.with(shape: [])])[0].rounded()
-      return Constant(type, [result.values[0]])
-    }
-    if splats, node.operation.isReshape || node.operation is Broadcast || node.operation is Transpose {
-      return Constant(type, [constants[0].values[0].value])
-    }
-    let inputs = constants.map(\.type.count).max() ?? 0
-    guard type.count <= Self.largestResult, inputs <= Self.largestResult else { return nil }
+    if let value = splat(node.operation, constants, type) { return Constant(type, [value]) }
+    let largest = constants.map(\.type.count).max() ?? 0
+    guard type.count <= Self.largestResult, largest <= Self.largestResult else { return nil }
+    // What the operand's buffer would hold: 0.1 is not a value of f32.
     let operands = constants.map { constant in
-      let values = constant.values.map(\.value)
-      return values.count == constant.type.count
-        ? HostTensor(constant.type, values) : HostTensor(constant.type, repeating: values[0])
+      constant.evaluate([], results: [constant.type])[0].rounded()
     }
     let result = node.operation.evaluate(operands, results: [type])[0].rounded()
     return Constant(type, compact(result.values))
   }
 
+  /// The one value of all elements of the result, where one element of each operand is enough to tell it.
+  private func splat(
+    _ operation: any Operation, _ constants: [Constant], _ type: TensorType
+  ) -> Double? {
+    var operands: [HostTensor] = []
+    for constant in constants {
+      guard let value = constant.splat else { return nil }
+      operands.append(HostTensor(constant.type.with(shape: []), [value]).rounded())
+    }
+    if operation.isElementwise {
+      return operation.evaluate(operands, results: [type.with(shape: [])])[0].rounded().values[0]
+    }
+    let movesElements =
+      operation.isReshape || operation is Broadcast || operation is Transpose
+      || operation is Slice || operation is Concat || operation is UpsampleNearest
+    guard movesElements, compact(operands.map { $0.values[0] }).count == 1 else { return nil }
+    return operands[0].values[0]
+  }
+
   /// One value where all are the same bits.
   private func compact(_ values: [Double]) -> [Double] {
     let attributes = values.map { FloatAttribute($0) }
-    guard let first = attributes.first, attributes.allSatisfy({ $0 == first }) else { return values }
+    guard let first = attributes.first, attributes.allSatisfy({ $0 == first }) else {
+      return values
+    }
     return [first.value]
   }
 }

@@ -5,6 +5,9 @@ import Basics
 import GraphIR
 
 /// A partition of a graph's nodes, merged step by step and kept free of cycles.
+///
+/// The groups are kept in a topological order, so that a search for a path from one to another looks only at those
+/// between them (after Pearce and Kelly); a merge puts that part of the order right again.
 struct NodeGroups {
   let graph: Graph
   /// The nodes that produce a node's operands, without repeats.
@@ -13,6 +16,13 @@ struct NodeGroups {
   /// The group of each node: the index of one of its members.
   private var parent: [Int]
   private(set) var members: [[Int]]
+  /// Groups in topological order; −1 where one was merged away.
+  private var order: [Int]
+  private var place: [Int]
+  /// Marks of groups and of values, each search with a number of its own.
+  private var groupMarks: [Int]
+  private var valueMarks: [Int]
+  private var search = 0
 
   init(_ graph: Graph) {
     self.graph = graph
@@ -31,12 +41,16 @@ struct NodeGroups {
     self.producers = producers
     self.consumers = consumers
     parent = Array(0..<count)
-    members = (0..<count).map { [$0] }
+    order = parent
+    place = parent
+    members = parent.map { [$0] }
+    groupMarks = Array(repeating: 0, count: count)
+    valueMarks = Array(repeating: 0, count: graph.values.count)
   }
 
   func group(of node: Int) -> Int { parent[node] }
 
-  /// The groups that the members of a group read from, in ascending order of the first reading.
+  /// The groups that the members of a group read from, in the order of the first reading.
   func inputs(of group: Int) -> [Int] {
     var found: [Int] = []
     for node in members[group] {
@@ -47,37 +61,78 @@ struct NodeGroups {
     return found
   }
 
+  /// How many values two groups read from outside of both.
+  mutating func inputCount(_ a: Int, _ b: Int) -> Int {
+    search += 1
+    var count = 0
+    for group in [a, b] {
+      for node in members[group] {
+        for operand in graph.nodes.elements[node].operands where valueMarks[operand.index] != search
+        {
+          valueMarks[operand.index] = search
+          let producer = graph.values[operand].producer.map { parent[$0.index] }
+          if producer != a, producer != b { count += 1 }
+        }
+      }
+    }
+    return count
+  }
+
   /// Merges `from` into `to`, where `from` produces something that `to` reads, unless that would close a cycle.
-  /// Returns whether it was done. O(nodes between them).
+  /// Returns whether it was done. O(groups and edges between them).
   mutating func merge(producer from: Int, consumer to: Int) -> Bool {
-    guard from != to, !pathOutside(from: from, to: to) else { return false }
+    guard from != to, let followers = followers(of: from, before: to) else { return false }
     for node in members[from] { parent[node] = to }
     members[to] = (members[from] + members[to]).sorted()
     members[from] = []
+    reorder(from, to, followers)
     return true
   }
 
-  /// Whether a path leads from one group to another through a third.
-  private func pathOutside(from: Int, to: Int) -> Bool {
-    var visited = BitSet()
-    var stack: [Int] = []
-    for node in members[from] {
-      for consumer in consumers[node] {
-        let group = parent[consumer]
-        if group != from, group != to, visited.insert(group) { stack.append(group) }
-      }
-    }
+  /// The groups before `to` that wait for `from`; nil where `to` waits for one of them.
+  private mutating func followers(of from: Int, before to: Int) -> [Int]? {
+    search += 1
+    var found: [Int] = []
+    var stack = [from]
     while let group = stack.popLast() {
       for node in members[group] {
         for consumer in consumers[node] {
           let next = parent[consumer]
-          if next == to { return true }
-          // A path cannot come back to `from`, because the groups are free of cycles.
-          if next != group, visited.insert(next) { stack.append(next) }
+          if next == to {
+            if group != from { return nil }
+            continue
+          }
+          guard next != group, place[next] < place[to], groupMarks[next] != search else { continue }
+          groupMarks[next] = search
+          found.append(next)
+          stack.append(next)
         }
       }
     }
-    return false
+    return found
+  }
+
+  /// Puts the merged group where `to` was among those that do not wait for it, and its followers behind it.
+  private mutating func reorder(_ from: Int, _ to: Int, _ followers: [Int]) {
+    let (first, last) = (place[from], place[to])
+    // The marks of the search that found the followers still stand.
+    var before: [Int] = []
+    for position in first...last {
+      let group = order[position]
+      if group >= 0, group != from, group != to, groupMarks[group] != search {
+        before.append(group)
+      }
+    }
+    var position = first
+    for group in before + [to] + followers.sorted(by: { place[$0] < place[$1] }) {
+      order[position] = group
+      position += 1
+    }
+    while position <= last {
+      order[position] = -1
+      position += 1
+    }
+    for position in first...last where order[position] >= 0 { place[order[position]] = position }
   }
 
   /// The groups in an order in which each comes after those it reads from; ties by the first member.
@@ -130,7 +185,8 @@ private struct SortedQueue {
       var up = 0
       while true {
         var least = up
-        for child in [2 * up + 1, 2 * up + 2] where child < heap.count && heap[child].key < heap[least].key {
+        for child in [2 * up + 1, 2 * up + 2]
+        where child < heap.count && heap[child].key < heap[least].key {
           least = child
         }
         if least == up { break }

@@ -21,16 +21,23 @@ extension Pass {
 }
 
 /// Walks an old graph in order and emits into a new one, keeping track of what became of each value.
+///
+/// While there are `gradient` nodes, the computed values that they differentiate with respect to are *pinned*: such a
+/// value stands for a variable, and a rewrite that merges it with an equal one, or reads what is behind it, would
+/// change what depends on it and so the gradient. Passes leave pinned nodes as they are and do not look through them.
 package struct GraphRewriter {
   package let old: Graph
   package let builder: GraphBuilder
   private var map: Table<ValueTag, ValueID?>
+  private let pinned: BitSet
+  private var pinnedInNew = BitSet()
 
   /// Starts the new graph with all inputs of the old one. With `sharing`, equal nodes become one.
   package init(_ old: Graph, sharing: Bool = false) throws(Diagnostic) {
     self.old = old
     builder = GraphBuilder(name: old.name, stage: old.stage, sharing: sharing)
     map = Table(repeating: nil, count: old.values.count)
+    pinned = old.differentiationVariables()
     for input in old.inputs {
       map[input.value] = try builder.input(input.role, old.type(of: input.value))
     }
@@ -43,11 +50,28 @@ package struct GraphRewriter {
   /// Says what becomes of an old value.
   package mutating func replace(_ old: ValueID, by new: ValueID) { map[old] = new }
 
+  /// Whether a node of the old graph must be kept as it is.
+  package func isPinned(_ node: Node) -> Bool { node.results.contains { pinned.contains($0) } }
+
+  /// The node behind a value of the new graph, unless it may not be looked at.
+  package func producer(ofNew value: ValueID) -> Node? {
+    pinnedInNew.contains(value) ? nil : builder.producer(of: value)
+  }
+
   /// Emits a node as it is.
   package mutating func keep(_ node: Node) throws(Diagnostic) {
     builder.origin = node.origin
-    let results = try builder.add(node.operation, values(node.operands))
-    for (old, new) in zip(node.results, results) { map[old] = new }
+    let operands = values(node.operands)
+    guard isPinned(node) else {
+      let results = try builder.add(node.operation, operands)
+      for (old, new) in zip(node.results, results) { map[old] = new }
+      return
+    }
+    let results = try builder.addUnshared(node.operation, operands)
+    for (old, new) in zip(node.results, results) {
+      map[old] = new
+      pinnedInNew.insert(new)
+    }
   }
 
   /// Emits the outputs and returns the new graph.
@@ -58,10 +82,20 @@ package struct GraphRewriter {
 }
 
 extension Graph {
+  /// The computed values that `gradient` nodes differentiate with respect to.
+  fileprivate func differentiationVariables() -> BitSet {
+    var found = BitSet()
+    guard stage == .raw else { return found }
+    for node in nodes.elements where node.operation is Gradient {
+      for value in node.operands.dropFirst() where values[value].producer != nil {
+        found.insert(value)
+      }
+    }
+    return found
+  }
+
   /// Whether `value` is a constant whose elements are all the same, and which.
   package func splat(_ value: ValueID) -> Double? {
-    guard let constant = producer(of: value)?.operation as? Constant, constant.values.count == 1
-    else { return nil }
-    return constant.values[0].value
+    (producer(of: value)?.operation as? Constant)?.splat
   }
 }

@@ -31,7 +31,8 @@ package struct Pipeline: Sendable {
     // Regions before epilogues: a matmul then takes over a whole region at once.
     .once(FuseElementwise()),
     .once(FuseEpilogues()),
-    .once(DeadCode()),
+    // Epilogues that see through a reshape leave reshapes of their operands and results.
+    cleaning,
   ])
 
   /// `-O0`: only what is needed to run at all; the oracle for all other passes.
@@ -103,22 +104,35 @@ package struct PassRunner: Sendable {
       switch step {
       case .once(let pass): _ = try apply(pass, &outcome)
       case .untilStable(let passes, let limit):
-        for _ in 0..<limit {
-          var changed = false
-          for pass in passes where try apply(pass, &outcome) { changed = true }
-          if !changed { break }
-        }
+        try applyUntilStable(passes, limit: limit, &outcome)
       }
     }
     return outcome
+  }
+
+  /// Runs passes round after round until none has anything left to do.
+  private func applyUntilStable(
+    _ passes: [any Pass], limit: Int, _ outcome: inout Outcome
+  ) throws {
+    // How many passes in a row have found nothing to do. Once all have, another round would find nothing either.
+    var idle = 0
+    for _ in 0..<limit {
+      for pass in passes {
+        idle = try apply(pass, &outcome) ? 0 : idle + 1
+        if idle >= passes.count { return }
+      }
+    }
   }
 
   /// Runs one pass; returns whether it changed the graph.
   private func apply(_ pass: any Pass, _ outcome: inout Outcome) throws -> Bool {
     if let limit, outcome.records.count >= limit, pass.name != "expand-gradients" { return false }
     guard outcome.graph.stage >= pass.requires else {
-      throw InternalError(
-        "\(pass.name) asks for a graph of stage \(pass.requires), this one is \(outcome.graph.stage)")
+      throw Diagnostic(
+        "pipeline.stage",
+        "the pass \(pass.name) asks for a graph of stage \(pass.requires); this one is "
+          + "\(outcome.graph.stage)",
+        help: "expand-gradients must come before it in the pipeline")
     }
     let before = outcome.graph
     let start = PassRunner.now()

@@ -9,13 +9,14 @@ import Operators
 package struct Simplify: Pass {
   package init() {}
   package let name = "simplify"
-  package let summary = "Drop neutral operations, merge chains of shape operations, absorb transposes."
+  package let summary =
+    "Drop neutral operations, merge chains of shape operations, absorb transposes."
 
   package func run(_ graph: Graph) throws(Diagnostic) -> Graph {
     var rewriter = try GraphRewriter(graph)
     for node in graph.nodes.elements {
       rewriter.builder.origin = node.origin
-      if let value = try simplified(node, rewriter) {
+      if !rewriter.isPinned(node), let value = try simplified(node, rewriter) {
         rewriter.replace(node.results[0], by: value)
       } else {
         try rewriter.keep(node)
@@ -29,27 +30,13 @@ package struct Simplify: Pass {
     guard node.results.count == 1 else { return nil }
     let match = Match(
       operation: node.operation, operands: rewriter.values(node.operands),
-      type: rewriter.old.type(of: node.results[0]), builder: rewriter.builder)
+      type: rewriter.old.type(of: node.results[0]), rewriter: rewriter)
     if node.operation.isElementwise {
       if let value = try ArithmeticRules.apply(match) { return value }
-      return try unbroadcast(match)
+      if let value = try BroadcastRules.apply(match) { return value }
+      return try ShapeRules.sinkReshape(match)
     }
     return try ShapeRules.apply(match)
-  }
-
-  /// Before: %2 = broadcast(%1)  %3 = add(%0, %2)     After: %3 = add(%0, %1)
-  /// Element-wise operations broadcast by themselves, so that the larger tensor need not be made.
-  private func unbroadcast(_ match: Match) throws(Diagnostic) -> ValueID? {
-    var operands = match.operands
-    for (index, operand) in operands.enumerated() {
-      guard let producer = match.producer(operand), producer.operation is Broadcast else { continue }
-      operands[index] = producer.operands[0]
-      if try match.operation.inferTypes(operands.map(match.builder.type(of:))) != [match.type] {
-        operands[index] = operand
-      }
-    }
-    guard operands != match.operands else { return nil }
-    return try match.builder.add(match.operation, operands)[0]
   }
 }
 
@@ -58,10 +45,17 @@ struct Match {
   let operation: any Operation
   let operands: [ValueID]
   let type: TensorType
-  let builder: GraphBuilder
+  let rewriter: GraphRewriter
 
-  func producer(_ value: ValueID) -> Node? { builder.graph.producer(of: value) }
-  func splat(_ value: ValueID) -> Double? { builder.graph.splat(value) }
+  var builder: GraphBuilder { rewriter.builder }
+  func producer(_ value: ValueID) -> Node? { rewriter.producer(ofNew: value) }
+  func splat(_ value: ValueID) -> Double? { (producer(value)?.operation as? Constant)?.splat }
+
+  /// The operand of the node behind a value, if that is an `Op`.
+  func operand<Op: Operation>(of value: ValueID, if type: Op.Type) -> ValueID? {
+    guard let node = producer(value), node.operation is Op else { return nil }
+    return node.operands[0]
+  }
 
   /// The value, if it has the type of the match's result: an element-wise operation may have broadcast it.
   func same(_ value: ValueID) -> ValueID? { builder.type(of: value) == type ? value : nil }
@@ -70,50 +64,67 @@ struct Match {
 /// Neutral elements and inverse pairs.
 enum ArithmeticRules {
   static func apply(_ match: Match) throws(Diagnostic) -> ValueID? {
+    let (x, isFloat) = (match.operands[0], match.type.element.isFloat)
     switch match.operation {
-    case is Add:
-      if match.splat(match.operands[1]) == 0 { return match.same(match.operands[0]) }
-      if match.splat(match.operands[0]) == 0 { return match.same(match.operands[1]) }
+    case is Add: return try add(match)
     case is Subtract:
-      if match.splat(match.operands[1]) == 0 { return match.same(match.operands[0]) }
+      let y = match.operands[1]
+      if match.splat(y) == 0 { return match.same(x) }
+      // x − (−y) = x + y. Whole numbers saturate where the smallest is negated.
+      if isFloat, let inner = match.operand(of: y, if: Negate.self) {
+        return try match.builder.add(x, inner)
+      }
+      if isFloat, match.splat(x) == 0, match.same(y) != nil { return try match.builder.negate(y) }
     case is Multiply: return try multiply(match)
     case is Divide: return try divide(match)
     case is Power: return try power(match)
-    case is Negate:
-      if let inner = match.producer(match.operands[0]), inner.operation is Negate {
-        return match.same(inner.operands[0])
-      }
+    case is Negate where isFloat: return match.operand(of: x, if: Negate.self)
     case is Select:
       if match.operands[1] == match.operands[2] { return match.same(match.operands[1]) }
-      if let condition = match.splat(match.operands[0]) {
+      if let condition = match.splat(x) {
         return match.same(match.operands[condition != 0 ? 1 : 2])
       }
-    case is Convert:
-      return match.same(match.operands[0])
-    case is StopGradient:
-      // Nothing is differentiated any more.
-      if match.builder.graph.stage >= .differentiated { return match.operands[0] }
+    case is Convert: return convert(match)
+    // Once nothing is differentiated any more.
+    case is StopGradient where match.builder.stage >= .differentiated: return x
     default: break
+    }
+    return nil
+  }
+
+  /// x + 0 = x, and x + (−y) = x − y
+  private static func add(_ match: Match) throws(Diagnostic) -> ValueID? {
+    for (x, y) in [(0, 1), (1, 0)] {
+      if match.splat(match.operands[y]) == 0, let same = match.same(match.operands[x]) {
+        return same
+      }
+    }
+    guard match.type.element.isFloat else { return nil }
+    if let whole = try ShapeRules.joinedPads(match) { return whole }
+    for (x, y) in [(0, 1), (1, 0)] {
+      guard let inner = match.operand(of: match.operands[y], if: Negate.self) else { continue }
+      return try match.builder.subtract(match.operands[x], inner)
     }
     return nil
   }
 
   private static func multiply(_ match: Match) throws(Diagnostic) -> ValueID? {
     for (x, factor) in [(0, 1), (1, 0)] {
-      guard let value = match.splat(match.operands[factor]) else { continue }
-      if value == 1, let result = match.same(match.operands[x]) { return result }
-      if value == -1, match.same(match.operands[x]) != nil {
-        return try match.builder.negate(match.operands[x])
-      }
+      guard let value = match.splat(match.operands[factor]),
+        let result = match.same(match.operands[x])
+      else { continue }
+      if value == 1 { return result }
+      if value == -1, match.type.element.isFloat { return try match.builder.negate(result) }
     }
     return nil
   }
 
   /// x / c = x · (1/c) with the same bits where 1/c is exact, which it is for powers of two.
   private static func divide(_ match: Match) throws(Diagnostic) -> ValueID? {
-    guard match.type.element == .f32, let divisor = match.splat(match.operands[1]) else { return nil }
+    guard let divisor = match.splat(match.operands[1]) else { return nil }
     if divisor == 1 { return match.same(match.operands[0]) }
-    guard divisor != 0, abs(divisor).significand == 1, abs(divisor) < 0x1p+100, abs(divisor) > 0x1p-100
+    guard match.type.element == .f32, divisor != 0, abs(divisor).significand == 1,
+      abs(divisor) < 0x1p+100, abs(divisor) > 0x1p-100
     else { return nil }
     let type = match.builder.type(of: match.operands[1])
     let reciprocal = try match.builder.constant(type, [1 / divisor])
@@ -121,108 +132,106 @@ enum ArithmeticRules {
   }
 
   private static func power(_ match: Match) throws(Diagnostic) -> ValueID? {
-    guard match.type.element == .f32, let exponent = match.splat(match.operands[1]),
-      match.same(match.operands[0]) != nil
+    guard let exponent = match.splat(match.operands[1]), let x = match.same(match.operands[0])
     else { return nil }
-    if exponent == 1 { return match.operands[0] }
-    if exponent == 2 { return try match.builder.square(match.operands[0]) }
+    if exponent == 1 { return x }
+    if exponent == 2, match.type.element == .f32 { return try match.builder.square(x) }
     return nil
+  }
+
+  /// A conversion to the type that is there, or to a wider one and back.
+  private static func convert(_ match: Match) -> ValueID? {
+    let x = match.operands[0]
+    if let same = match.same(x) { return same }
+    guard let inner = match.operand(of: x, if: Convert.self), let source = match.same(inner) else {
+      return nil
+    }
+    switch (match.type.element, match.builder.type(of: x).element) {
+    case (.bool, _), (_, .f64): return source
+    default: return nil
+    }
   }
 }
 
-/// Shape operations that do nothing, undo each other, or can be read through.
-enum ShapeRules {
+/// Element-wise operations broadcast by themselves, so that no repeated tensor need be made for them.
+enum BroadcastRules {
+  /// What an operand can be replaced by. A constant is made only once it is used.
+  private enum Source {
+    case value(ValueID)
+    case splat(Double, ElementType)
+  }
+
+  /// Before: %2 = broadcast(%1)  %3 = add(%0, %2)     After: %3 = add(%0, %1)
   static func apply(_ match: Match) throws(Diagnostic) -> ValueID? {
-    switch match.operation {
-    case is Reshape: return try reshape(match)
-    case is Broadcast: return try broadcast(match)
-    case let transpose as Transpose: return try self.transpose(transpose, match)
-    case is Concat where match.operands.count == 1: return match.operands[0]
-    case let slice as Slice: return try self.slice(slice, match)
-    case let pad as Pad where (pad.before + pad.after).allSatisfy { $0 == 0 }:
-      return match.operands[0]
-    case let sum as Sum: return try self.sum(sum, match)
-    case let product as MatMul: return try matmul(product, match)
+    let wide = match.operands.map(match.builder.type(of:))
+    let sources = match.operands.map { source($0, match) }
+    var narrow = wide
+    var chosen = [Bool](repeating: false, count: wide.count)
+    for (index, source) in sources.enumerated() {
+      guard let source else { continue }
+      let before = narrow[index]
+      narrow[index] = type(source, match)
+      // The result must stay as large as it was.
+      chosen[index] = try match.operation.inferTypes(narrow)[0] == match.type
+      if !chosen[index] { narrow[index] = before }
+    }
+    if chosen.contains(true) {
+      return try emit(match, zip(sources, chosen).map { $1 ? $0 : nil })
+    }
+    return try sunk(match, sources)
+  }
+
+  /// Before: %2 = broadcast(%1)  %3 = tanh(%2)     After: %2 = tanh(%1)  %3 = broadcast(%2)
+  private static func sunk(_ match: Match, _ sources: [Source?]) throws(Diagnostic) -> ValueID? {
+    let types = zip(sources, match.operands).map { source, operand in
+      source.map { type($0, match) } ?? match.builder.type(of: operand)
+    }
+    // There is no broadcast of f64, which stands for the scalars of schedules.
+    guard match.type.element != .f64,
+      try match.operation.inferTypes(types)[0].count < match.type.count
+    else { return nil }
+    return try match.builder.broadcast(emit(match, sources), to: match.type.shape)
+  }
+
+  private static func emit(_ match: Match, _ sources: [Source?]) throws(Diagnostic) -> ValueID {
+    var operands = match.operands
+    for (index, source) in sources.enumerated() {
+      switch source {
+      case .value(let value): operands[index] = value
+      case .splat(let value, let element):
+        operands[index] = try match.builder.scalar(value, element)
+      case nil: break
+      }
+    }
+    return try match.builder.add(match.operation, operands)[0]
+  }
+
+  private static func type(_ source: Source, _ match: Match) -> TensorType {
+    switch source {
+    case .value(let value): match.builder.type(of: value)
+    case .splat(_, let element): TensorType(element, [])
+    }
+  }
+
+  /// A smaller tensor that broadcasts to `value`: what a broadcast or new leading axes were put around, or one
+  /// element of a constant that repeats it.
+  private static func source(_ value: ValueID, _ match: Match) -> Source? {
+    guard let node = match.producer(value) else { return nil }
+    switch node.operation {
+    case is Broadcast: return .value(node.operands[0])
+    case is Reshape:
+      let inner = match.builder.shape(of: node.operands[0])
+      let outer = match.builder.shape(of: value)
+      return addsLeadingOnes(inner, outer) ? .value(node.operands[0]) : nil
+    case let constant as Constant where constant.type.rank > 0:
+      return constant.splat.map { .splat($0, constant.type.element) }
     default: return nil
     }
   }
 
-  private static func reshape(_ match: Match) throws(Diagnostic) -> ValueID? {
-    if let same = match.same(match.operands[0]) { return same }
-    guard let inner = match.producer(match.operands[0]), inner.operation is Reshape else { return nil }
-    return try match.builder.reshape(inner.operands[0], match.type.shape)
-  }
-
-  private static func broadcast(_ match: Match) throws(Diagnostic) -> ValueID? {
-    if let same = match.same(match.operands[0]) { return same }
-    guard let inner = match.producer(match.operands[0]), inner.operation is Broadcast else { return nil }
-    return try match.builder.broadcast(inner.operands[0], to: match.type.shape)
-  }
-
-  private static func transpose(_ operation: Transpose, _ match: Match) throws(Diagnostic) -> ValueID? {
-    let permutation = operation.permutation
-    if permutation == Array(permutation.indices) { return match.operands[0] }
-    let shape = match.builder.shape(of: match.operands[0])
-    // Only axes of size one change places: the elements stay in order.
-    let moved = permutation.filter { shape[$0] != 1 }
-    if moved == moved.sorted() { return try match.builder.reshape(match.operands[0], match.type.shape) }
-    guard let inner = match.producer(match.operands[0]), let first = inner.operation as? Transpose
-    else { return nil }
-    return try match.builder.transpose(inner.operands[0], permutation.map { first.permutation[$0] })
-  }
-
-  /// A slice of a whole is the whole; a slice that lies in one part of a concatenation is a slice of that part.
-  private static func slice(_ operation: Slice, _ match: Match) throws(Diagnostic) -> ValueID? {
-    if let same = match.same(match.operands[0]) { return same }
-    guard let inner = match.producer(match.operands[0]), let concat = inner.operation as? Concat
-    else { return nil }
-    var offset = 0
-    for part in inner.operands {
-      let end = offset + match.builder.shape(of: part)[concat.axis]
-      if operation.starts[concat.axis] >= offset, operation.ends[concat.axis] <= end {
-        var starts = operation.starts
-        var ends = operation.ends
-        starts[concat.axis] -= offset
-        ends[concat.axis] -= offset
-        return try match.builder.slice(part, starts: starts, ends: ends)
-      }
-      offset = end
-    }
-    return nil
-  }
-
-  /// A sum over axes of size one is a reshape.
-  private static func sum(_ operation: Sum, _ match: Match) throws(Diagnostic) -> ValueID? {
-    let shape = match.builder.shape(of: match.operands[0])
-    guard operation.axes.allSatisfy({ shape[$0] == 1 }) else { return nil }
-    return try match.builder.reshape(match.operands[0], match.type.shape)
-  }
-
-  /// Before: %1 = transpose(%0)  %2 = matmul(%1, …)     After: %2 = matmul(%0, …) {transposeA: true}
-  private static func matmul(_ operation: MatMul, _ match: Match) throws(Diagnostic) -> ValueID? {
-    var result = operation
-    var operands = match.operands
-    if let inner = transposedMatrix(operands[0], match) {
-      operands[0] = inner
-      result.transposeA.toggle()
-    }
-    if let inner = transposedMatrix(operands[1], match) {
-      operands[1] = inner
-      result.transposeB.toggle()
-    }
-    guard operands != match.operands else { return nil }
-    return try match.builder.add(result, operands)[0]
-  }
-
-  /// The operand of a transpose of the last two axes.
-  private static func transposedMatrix(_ value: ValueID, _ match: Match) -> ValueID? {
-    guard let node = match.producer(value), let transpose = node.operation as? Transpose else {
-      return nil
-    }
-    let rank = transpose.permutation.count
-    guard rank >= 2 else { return nil }
-    var swapped = Array(0..<rank)
-    swapped.swapAt(rank - 1, rank - 2)
-    return transpose.permutation == swapped ? node.operands[0] : nil
+  /// Whether `outer` is `inner` with axes of size one in front.
+  static func addsLeadingOnes(_ inner: [Int], _ outer: [Int]) -> Bool {
+    outer.count > inner.count && outer.suffix(inner.count) == inner[...]
+      && outer.dropLast(inner.count).allSatisfy { $0 == 1 }
   }
 }

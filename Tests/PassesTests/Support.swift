@@ -1,0 +1,95 @@
+// What the tests of this module share: reading IR text, showing what a pass made of it, comparing two graphs by
+// what they compute.
+
+import Basics
+import GraphIR
+import Operators
+import Passes
+import TestSupport
+import Testing
+
+/// A graph of the lines between the braces; every input is an argument named after its place.
+func parsed(
+  _ body: String, stage: Stage = .raw, sourceLocation: SourceLocation = #_sourceLocation
+) throws -> Graph {
+  let text = "// swift-gan ir 1\ngraph \"test\" stage \(stage.rawValue) {\n\(body)\n}\n"
+  do {
+    return try GraphParser.parseOne(
+      SourceText(name: "test.ir", text), operations: OperatorSet.standard)
+  } catch {
+    let shown = DiagnosticRenderer(SourceText(name: "test.ir", text)).render(error)
+    Issue.record("\(shown)", sourceLocation: sourceLocation)
+    throw error
+  }
+}
+
+/// The lines of a graph's nodes and outputs, without its inputs and origins.
+func lines(_ graph: Graph) -> String {
+  var bare = graph
+  for id in graph.nodes.ids { bare.nodes[id].origin = Origin() }
+  return GraphPrinter.text(bare).split(separator: "\n").dropFirst(2).dropLast()
+    .map { String($0.dropFirst(2)) }
+    .filter { !$0.hasPrefix("input ") }
+    .joined(separator: "\n")
+}
+
+/// What passes and the removal of dead code make of a graph.
+func rewritten(_ passes: [any Pass], _ graph: Graph) throws -> Graph {
+  var graph = graph
+  for pass in passes + [DeadCode()] {
+    graph = try pass.run(graph)
+    try Verifier().verify(graph)
+  }
+  return graph
+}
+
+/// Tests the lines before against those after; both sides also must compute the same.
+func expect(
+  _ pass: any Pass, _ before: String, _ after: String, stage: Stage = .differentiated,
+  sourceLocation: SourceLocation = #_sourceLocation
+) throws {
+  let graph = try parsed(before, stage: stage, sourceLocation: sourceLocation)
+  let result = try rewritten([pass], graph)
+  let found = lines(result)
+  #expect(found == after, sourceLocation: sourceLocation)
+  if stage > .raw {
+    expectSameResults(graph, result, pass.name, sourceLocation: sourceLocation)
+  }
+  // Nothing is left to do.
+  #expect(try rewritten([pass], result) == result, sourceLocation: sourceLocation)
+}
+
+/// That two graphs have the same outputs at random inputs. With `rounding` every value is rounded to its element type.
+func expectSameResults(
+  _ a: Graph, _ b: Graph, _ comment: String, rounding: Bool = false, tolerance: Double = 1e-12,
+  sourceLocation: SourceLocation = #_sourceLocation
+) {
+  #expect(
+    a.inputs.map(\.role) == b.inputs.map(\.role), "\(comment)", sourceLocation: sourceLocation)
+  #expect(
+    a.outputs.map(\.role) == b.outputs.map(\.role), "\(comment)", sourceLocation: sourceLocation)
+  let inputs = RandomGraph.inputs(of: a, seed: 5)
+  let evaluator = Evaluator(rounding: rounding)
+  let (first, second) = (
+    evaluator.evaluate(a, inputs: inputs), evaluator.evaluate(b, inputs: inputs)
+  )
+  for (index, (x, y)) in zip(first, second).enumerated() {
+    #expect(x.type == y.type, "\(comment)", sourceLocation: sourceLocation)
+    for (p, q) in zip(x.values, y.values) {
+      if p == q || (p.isNaN && q.isNaN) { continue }
+      guard abs(p - q) <= tolerance * max(1, abs(p)) else {
+        Issue.record(
+          "\(comment): output \(a.outputs[index].role): \(p) became \(q)",
+          sourceLocation: sourceLocation)
+        return
+      }
+    }
+  }
+}
+
+/// How many nodes of a graph are an `Op`, alone or as the root of a fused one.
+func count<Op: Operation>(_ type: Op.Type, in graph: Graph) -> Int {
+  graph.nodes.elements.count { node in
+    node.operation is Op || (node.operation as? Fused)?.root?.operation is Op
+  }
+}
