@@ -11,4 +11,18 @@ package func fillKernelTable(_ table: UnsafeMutablePointer<KernelTable>) {
   table.pointee.region = regionKernel
   table.pointee.pack = packKernel
   table.pointee.matmul = matmulKernel
+  table.pointee.reduce = reduceKernel
+  table.pointee.reduceCombine = reduceCombineKernel
+  table.pointee.moments = momentsKernel
+  table.pointee.momentsCombine = momentsCombineKernel
+  table.pointee.argmax = argmaxKernel
+  table.pointee.softmax = softmaxKernel
+  table.pointee.copy = copyKernel
+  table.pointee.fill = fillKernel
+  table.pointee.gather = gatherKernel
+  table.pointee.gatherAdjoint = gatherAdjointKernel
+  table.pointee.gatherRows = gatherRowsKernel
+  table.pointee.scatterAddRows = scatterAddRowsKernel
+  table.pointee.oneHot = oneHotKernel
+  table.pointee.iota = iotaKernel
 }
