@@ -186,12 +186,14 @@ private struct SymbolicMemory {
   private func verifyOverwriting(
     _ id: NodeID, _ node: Node, _ result: ValueID, _ extent: Extent
   ) throws(InternalError) {
-    for operand in node.operands {
+    let rootOperands = (node.operation as? Fused)?.rootOperandCount ?? 0
+    for (index, operand) in node.operands.enumerated() {
       guard let read = extents[operand.index], read.overlaps(extent) else { continue }
       let a = graph.type(of: operand)
       let b = graph.type(of: result)
+      // An epilogue's operands stand behind the root's.
       let elementwise =
-        node.operation.isElementwise || (node.operation as? Fused).map { $0.root == nil } ?? false
+        (node.operation.isElementwise || node.operation is Fused) && index >= rootOperands
       let allAlike = node.results.allSatisfy { graph.type(of: $0).shape == b.shape }
       guard elementwise, allAlike, read.start == extent.start, a.shape == b.shape,
         a.element.byteCount == b.element.byteCount

@@ -152,7 +152,7 @@ package struct Planner {
     var others = BitSet()
     for id in graph.nodes.ids {
       let node = graph.nodes[id]
-      if node.operation.mayOverwriteOperands { continue }
+      if node.operation.isBlockwise { continue }
       // An epilogue's operands behind those of the root are region inputs.
       let fused = node.operation as? Fused
       for operand in node.operands.prefix(fused?.rootOperandCount ?? node.operands.count) {

@@ -14,10 +14,17 @@ extension Operation {
 
   /// True where each element of every result depends on the operands' elements at the same place alone, and kernels
   /// read a block of all of them before they write a block of any result.
-  var mayOverwriteOperands: Bool {
+  var isBlockwise: Bool {
     if isElementwise { return true }
     if let fused = self as? Fused { return fused.root == nil }
     return false
+  }
+
+  /// The first of the operands that are read as in `isBlockwise`: those of an epilogue come behind the root's. Nil
+  /// where there are none.
+  var firstBlockwiseOperand: Int? {
+    if let fused = self as? Fused { return fused.rootOperandCount }
+    return isElementwise ? 0 : nil
   }
 }
 

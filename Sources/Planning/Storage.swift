@@ -154,7 +154,7 @@ struct StoragePlan {
   /// Whether the node at a position may write a result over an operand's storage.
   private func mayOverwrite(_ storage: Int, at position: Int) -> Bool {
     let node = graph.nodes[order[position]]
-    guard node.operation.mayOverwriteOperands else { return false }
+    guard let first = node.operation.firstBlockwiseOperand else { return false }
     let type = graph.type(of: node.results[0])
     for result in node.results {
       let other = graph.type(of: result)
@@ -162,8 +162,10 @@ struct StoragePlan {
         return false
       }
     }
-    for operand in node.operands where self.storage(of: operand) == storage {
+    for (index, operand) in node.operands.enumerated()
+    where self.storage(of: operand) == storage {
       let read = graph.type(of: operand)
+      if index < first { return false }
       if read.shape != type.shape || read.element.byteCount != type.element.byteCount {
         return false
       }
@@ -190,11 +192,12 @@ struct StoragePlan {
 
   // MARK: In place
 
-  /// Lets results take over an operand's arena buffer where it dies at the node.
+  /// Lets results take over an operand's arena buffer where it dies at the node. Not for epilogues: a product is made
+  /// in the memory of a result, and would need a buffer of its own if an operand were there.
   private mutating func takeOver() {
     for (index, id) in order.enumerated() {
       let node = graph.nodes[id]
-      guard node.operation.mayOverwriteOperands else { continue }
+      guard node.operation.isBlockwise else { continue }
       for (result, value) in node.results.enumerated() {
         let own = storage(of: value)!
         guard storages[own].home == .arena, storages[own].start == index else { continue }

@@ -109,6 +109,44 @@ import Testing
     }
   }
 
+  @Test func optimisersInEpiloguesUpdateInPlace() throws {
+    let builder = GraphBuilder(name: "adam", stage: .fused)
+    let shape = [70, 90]
+    let w = try builder.input(.state("w"), .f32(shape))
+    let m = try builder.input(.state("m"), .f32(shape))
+    let x = try builder.input(.argument("x"), .f32(30, 70))
+    let dy = try builder.input(.argument("dy"), .f32(30, 90))
+    // m' = m / 2 + g, w' = w − m' / 8
+    let half = try builder.scalar(0.5)
+    let rate = try builder.scalar(0.125)
+    let region = Region(
+      inputCount: 5,
+      steps: [
+        .init(Multiply(), [.input(2), .input(3)]), .init(Add(), [.step(0), .input(0)]),
+        .init(Multiply(), [.step(1), .input(4)]), .init(Subtract(), [.input(1), .step(2)]),
+      ], results: [.step(3), .step(1)])
+    let root = MatMul(transposeA: true, transposeB: false)
+    let new = try builder.add(Fused(root: root, region: region), [x, dy, w, m, half, rate])
+    builder.output(.state("w"), new[0])
+    builder.output(.state("m"), new[1])
+    let graph = builder.finish()
+    #expect(Planner().plan(graph).stateCopies.isEmpty)
+    var filler = Filler(8)
+    let first = graph.inputs.map { filler.uniform(graph.type(of: $0.value), -1, 1) }
+    for backend in try makeBackends() {
+      var inputs = first
+      let loaded = try Loaded(graph, backend, inputs)
+      for _ in 0..<3 {
+        let expected = Evaluator(rounding: true).evaluate(graph, inputs: inputs)
+        let found = loaded.outputs(loaded.step())
+        #expect(Agreement.error(found[0], expected[0]) < 1e-5)
+        #expect(Agreement.error(found[1], expected[1]) < 1e-5)
+        inputs[0] = found[0]
+        inputs[1] = found[1]
+      }
+    }
+  }
+
   @Test func theArenaIsThePlannedOne() throws {
     let (graph, inputs) = try randomGraph(1)
     let loaded = try Loaded(graph, CPUBackend(threads: 1), inputs)

@@ -112,6 +112,29 @@ import Testing
     try expectSameResults(graph, values(graph))
   }
 
+  /// A product whose epilogue is an update of the state, as the fusion of an optimiser makes it.
+  private func epilogueUpdate(_ a: (ValueID, ValueID) -> ValueID) throws -> Graph {
+    let builder = GraphBuilder(name: "epilogue", stage: .fused)
+    let weight = try builder.input(.state("w"), .f32(64))
+    let x = try builder.input(.argument("x"), .f32(8, 8))
+    let view = try builder.add(Reshape([8, 8]), weight)
+    let region = Region(
+      inputCount: 2, steps: [.init(Subtract(), [.input(1), .input(0)])], results: [.step(0)])
+    let new = try builder.add(Fused(root: MatMul(), region: region), [x, a(x, view), view])
+    builder.output(.state("w"), try builder.add(Reshape([64]), new[0]))
+    return builder.finish()
+  }
+
+  @Test func epiloguesUpdateStatesInPlace() throws {
+    let graph = try epilogueUpdate { x, _ in x }
+    #expect(Planner().plan(graph).stateCopies.isEmpty)
+    try expectSameResults(graph, values(graph))
+    // Not where the root reads the state.
+    let other = try epilogueUpdate { _, weight in weight }
+    #expect(Planner().plan(other).stateCopies.count == 1)
+    try expectSameResults(other, values(other), steps: 1)
+  }
+
   @Test func aProductIsNotWrittenOverItsOperand() throws {
     let builder = GraphBuilder(name: "power", stage: .fused)
     let weight = try builder.input(.state("w"), .f32(4, 4))
