@@ -14,14 +14,19 @@ package struct ElaborationOptions: Sendable {
   package var sampleCount: Int?
   /// `--seed N` of `gan-exec sample`: replaces the seed of every sample.
   package var sampleSeed: UInt64?
+  /// The shapes at which a network is instantiated by itself, as `gan-exec eval` needs it: they bind the dimension
+  /// variables of the signature. What does not fit the signature is left to the caller to report.
+  package var argumentShapes: [(network: String, argument: String, shape: [Int])]
 
   package init(
     settings: [(name: String, value: String)] = [], sampleCount: Int? = nil,
-    sampleSeed: UInt64? = nil
+    sampleSeed: UInt64? = nil,
+    argumentShapes: [(network: String, argument: String, shape: [Int])] = []
   ) {
     self.settings = settings
     self.sampleCount = sampleCount
     self.sampleSeed = sampleSeed
+    self.argumentShapes = argumentShapes
   }
 }
 
@@ -96,7 +101,11 @@ extension Elaborator {
   }
 
   private func failure() -> ElaborationResult {
-    ElaborationResult(program: nil, diagnostics: sortedDiagnostics)
+    // No program without a reason: an error that was counted but never shown would be a bug of ours.
+    if !diagnostics.contains(where: { $0.severity == .error }) {
+      report(Diagnostic("internal", "the program could not be elaborated; this is a bug of ours"))
+    }
+    return ElaborationResult(program: nil, diagnostics: sortedDiagnostics)
   }
 
   /// In the order of the text; those without a place first.

@@ -66,7 +66,8 @@ extension Elaborator {
   func elaborateAlone(_ network: NetworkItem) -> NetworkProgram? {
     let name = network.name.text
     if failed.contains(name) || exhausted { return nil }
-    if let sizes = firstSizes[name] { return alone(network, sizes) }
+    let given = givenSizes(network)
+    if let sizes = firstSizes[name] { return alone(network, sizes.merging(given) { $1 }) }
     var variables: [String] = []
     for parameter in network.parameters {
       for dimension in parameter.type.dimensions {
@@ -77,19 +78,33 @@ extension Elaborator {
     }
     // No call says how large it is. One size may be too small for a window or not divide where another does, so
     // only what fails at all of them is an error.
-    let known = errorCount
+    let (known, failedBefore) = (errorCount, failed)
     for size in [1, 8, 32] {
-      let sizes = Dictionary(uniqueKeysWithValues: variables.map { ($0, size) })
-      let isLast = size == 32 || variables.isEmpty
+      let sizes = Dictionary(uniqueKeysWithValues: variables.map { ($0, given[$0] ?? size) })
+      let isLast = size == 32 || variables.allSatisfy { given[$0] != nil }
       isTentative = !isLast
       let program = alone(network, sizes)
       isTentative = false
       if program != nil || isLast || exhausted { return program }
-      failed.remove(name)
+      failed = failedBefore
       forgetErrors(since: known)
       states.removeAll(of: name)
     }
     return nil
+  }
+
+  /// The dimension variables as the shapes in the options bind them.
+  private func givenSizes(_ network: NetworkItem) -> [String: Int] {
+    var sizes: [String: Int] = [:]
+    for given in options.argumentShapes where given.network == network.name.text {
+      guard let parameter = network.parameters.first(where: { $0.name.text == given.argument }),
+        parameter.type.dimensions.count == given.shape.count
+      else { continue }
+      for (dimension, size) in zip(parameter.type.dimensions, given.shape) {
+        if let variable = dimensionVariable(dimension) { sizes[variable] = size }
+      }
+    }
+    return sizes
   }
 
   private func alone(_ network: NetworkItem, _ sizes: [String: Int]) -> NetworkProgram? {
