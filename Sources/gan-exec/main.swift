@@ -1,1 +1,10 @@
-print("")
+import Commands
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+prepareProcess()
+exit(ganExec(Array(CommandLine.arguments.dropFirst())))

@@ -1,0 +1,270 @@
+// `gan-compile FILE`: tables of what a program is, or one of its forms as text.
+
+import Basics
+import Elaboration
+import Formats
+import GraphIR
+import GraphSyntax
+import Operators
+import Passes
+import Planning
+import Training
+
+package enum CompileCommand {
+  package static let spec = CommandSpec(
+    "", "FILE", count: 0...1,
+    "Shows a program (.gan) or a graph (.ir): its networks and training step, or one of its forms.",
+    options: [
+      OptionSpec("--emit", "FORM", "syntax, ir, plan, dot, json or memory instead of the tables"),
+      OptionSpec(
+        "--graph", "NAME", "train (default), sample, sample NAME as sample:NAME, or a network"),
+      OptionSpec("--after", "PASS", "the graph after the last run of a pass (with ir or dot)"),
+      OptionSpec("--before", "PASS", "the graph before the first run of a pass (with ir or dot)"),
+      OptionSpec(
+        "--dump-dir", "DIR", "write the graph after every pass, numbered, with index.json"),
+      OptionSpec("--list-passes", nil, "list the passes and the standard pipeline"),
+      OptionSpec("--pipeline", "A,B,C", "run these passes instead of the standard ones"),
+      OptionSpec("--disable", "PASS", "leave a pass out (repeatable)"),
+      OptionSpec("--pass-limit", "N", "stop after N runs of passes, for bisecting"),
+      OptionSpec("--verify-each", nil, "verify the graph after every pass"),
+      OptionSpec("--time-passes", nil, "show the time and the nodes of every pass"),
+      OptionSpec("--batch", "N", "the same as --set batch=N"),
+    ])
+
+  static let forms = ["syntax", "ir", "plan", "dot", "json", "memory"]
+
+  package static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
+    if arguments.has("--list-passes") {
+      console.print(PassList.text())
+      return ExitCode.done
+    }
+    guard let path = arguments.positionals.first else {
+      throw UsageError("expected FILE, found none")
+    }
+    let form = arguments.value("--emit")
+    if let form, !forms.contains(form) {
+      throw UsageError(
+        "--emit takes \(forms.joined(separator: ", ")), not '\(form)'",
+        help: suggestion(for: form, in: forms))
+    }
+    if path.hasSuffix(".ir") { return try showIR(path, form ?? "ir", arguments, console) }
+    if form == "syntax" { return try showSyntax(path, console) }
+    let source = try ProgramSource(path: path, settings: try arguments.settings())
+    showWarnings(source, on: console)
+    if form == nil, !arguments.has("--dump-dir"), !arguments.has("--time-passes") {
+      console.print(try ProgramSummary(source.program, runner(arguments)).text())
+      return ExitCode.done
+    }
+    if form == "json", !arguments.has("--graph") {
+      console.print(
+        try ProgramSummary(source.program, runner(arguments)).json().text(indented: true) + "\n")
+      return ExitCode.done
+    }
+    let graph = try graph(of: source.program, named: arguments.value("--graph"))
+    return try show(graph, form, arguments, console)
+  }
+
+  // MARK: Forms
+
+  private static func showSyntax(_ path: String, _ console: Console) throws -> Int32 {
+    let source = SourceText(name: path, bytes: try FileIO.read(path, limit: 64 << 20))
+    let parsed = parse(source)
+    guard !parsed.hasErrors else {
+      throw ProgramErrors(source: source, diagnostics: parsed.diagnostics)
+    }
+    console.print(dumpSyntax(parsed.file, source: source))
+    return ExitCode.done
+  }
+
+  /// A graph from IR text goes on from the stage it is at.
+  private static func showIR(
+    _ path: String, _ form: String, _ arguments: ParsedArguments, _ console: Console
+  ) throws -> Int32 {
+    let source = SourceText(
+      name: path, bytes: try FileIO.read(path, limit: GraphParser.maximumBytes))
+    let graph: Graph
+    do throws(Diagnostic) {
+      graph = try GraphParser.parseOne(source, operations: OperatorSet.standard)
+    } catch {
+      throw ProgramErrors(source: source, diagnostics: [error])
+    }
+    try Verifier().verify(graph)
+    return try show(graph, form, arguments, console)
+  }
+
+  private static func show(
+    _ graph: Graph, _ form: String?, _ arguments: ParsedArguments, _ console: Console
+  ) throws -> Int32 {
+    var runner = try runner(arguments)
+    let wantsPass = arguments.has("--after") || arguments.has("--before")
+    runner.keepsGraphs = wantsPass || arguments.has("--dump-dir")
+    if graph.stage == .fused, !arguments.has("--pipeline") { runner.pipeline = Pipeline([]) }
+    let outcome = try runner.run(graph)
+    if let folder = arguments.value("--dump-dir") { try dump(graph, outcome, to: folder) }
+    if arguments.has("--time-passes") { console.message(PassList.times(outcome.records)) }
+    let shown = try selected(graph, outcome, arguments)
+    switch form {
+    case "ir": console.print(GraphPrinter.text(shown))
+    case "dot": console.print(DotPrinter.text(shown))
+    case "json": console.print(GraphJSON.object(shown).text(indented: true) + "\n")
+    case "plan": console.print(Planner().plan(outcome.graph).text())
+    case "memory": console.print(Planner().plan(outcome.graph).memoryText())
+    default: break
+    }
+    return ExitCode.done
+  }
+
+  /// The graph that `--after` or `--before` asks for, else the last one.
+  private static func selected(
+    _ graph: Graph, _ outcome: PassRunner.Outcome, _ arguments: ParsedArguments
+  ) throws -> Graph {
+    guard let name = arguments.value("--after") ?? arguments.value("--before") else {
+      return outcome.graph
+    }
+    let isAfter = arguments.has("--after")
+    let records = outcome.records
+    let found =
+      isAfter ? records.lastIndex { $0.name == name } : records.firstIndex { $0.name == name }
+    guard let index = found else {
+      let names = Pipeline.allPasses.map(\.name)
+      throw UsageError(
+        names.contains(name) ? "the pass \(name) did not run" : "there is no pass '\(name)'",
+        help: suggestion(for: name, in: names))
+    }
+    if isAfter { return records[index].graph ?? outcome.graph }
+    return index == 0 ? graph : records[index - 1].graph ?? graph
+  }
+
+  // MARK: Choices
+
+  static func runner(_ arguments: ParsedArguments) throws -> PassRunner {
+    var pipeline = arguments.has("-O0") ? Pipeline.unoptimized : Pipeline.standard
+    let names = Pipeline.allPasses.map(\.name)
+    func pass(_ name: String) throws -> any Pass {
+      guard let pass = Pipeline.allPasses.first(where: { $0.name == name }) else {
+        throw UsageError("there is no pass '\(name)'", help: suggestion(for: name, in: names))
+      }
+      return pass
+    }
+    if let list = arguments.value("--pipeline") {
+      pipeline = Pipeline(
+        try list.split(separator: ",").map { .once(try pass(String($0))) })
+    }
+    let disabled = arguments.values("--disable")
+    for name in disabled { _ = try pass(name) }
+    return PassRunner(
+      pipeline.disabling(disabled), verifies: arguments.has("--verify-each"),
+      limit: try arguments.integer("--pass-limit", in: 0...Int.max))
+  }
+
+  private static func graph(of program: Program, named name: String?) throws -> Graph {
+    let samples = program.samples.map { $0.name.map { "sample:\($0)" } ?? "sample" }
+    let networks = program.networks.map(\.name)
+    let known = (program.train == nil ? [] : ["train"]) + samples + networks
+    let wanted = name ?? known.first ?? "train"
+    if wanted == "train", let train = program.train { return train.graph }
+    if let index = samples.firstIndex(of: wanted) { return program.samples[index].graph }
+    if let network = program.networks.first(where: { $0.name == wanted }) { return network.graph }
+    throw UsageError(
+      "the program has no graph '\(wanted)'; it has \(known.joined(separator: ", "))",
+      help: suggestion(for: wanted, in: known))
+  }
+
+  // MARK: Dumps
+
+  private static func dump(
+    _ graph: Graph, _ outcome: PassRunner.Outcome, to folder: String
+  ) throws {
+    try FileIO.createDirectory(folder)
+    var entries: [JSONValue] = []
+    func write(_ number: Int, _ name: String, _ graph: Graph, _ record: PassRecord?) throws {
+      let file = "\(RunFolder.padded(number, 3))-\(name).ir"
+      let text = GraphPrinter.text(graph)
+      try FileIO.writeAtomically(Array(text.utf8), to: "\(folder)/\(file)")
+      var hash = StableHash()
+      hash.combine(text)
+      entries.append([
+        "file": .string(file), "pass": .string(name),
+        "hash": .string(String(hash.value, radix: 16)),
+        "nodes": .int(graph.nodes.count), "changed": .bool(record?.changed ?? true),
+        "ms": .double(((record?.seconds ?? 0) * 1e6).rounded() / 1e3),
+      ])
+    }
+    try write(0, "elaborated", graph, nil)
+    for record in outcome.records {
+      if let after = record.graph { try write(record.index + 1, record.name, after, record) }
+    }
+    let index = JSONValue.object([(key: "dumps", value: .array(entries))])
+    try FileIO.writeAtomically(
+      Array((index.text(indented: true) + "\n").utf8), to: "\(folder)/index.json")
+  }
+}
+
+/// Text about passes.
+enum PassList {
+  static func text() -> String {
+    let width = Pipeline.allPasses.map(\.name.count).max() ?? 0
+    var text = "passes:\n"
+    for pass in Pipeline.allPasses {
+      text +=
+        "  \(pass.name)\(String(repeating: " ", count: width - pass.name.count + 2))\(pass.summary)\n"
+    }
+    text += "standard pipeline:\n"
+    for step in Pipeline.standard.steps {
+      switch step {
+      case .once(let pass): text += "  \(pass.name)\n"
+      case .untilStable(let passes, let limit):
+        text +=
+          "  { \(passes.map(\.name).joined(separator: ", ")) } until nothing changes, at most \(limit) times\n"
+      }
+    }
+    return text
+  }
+
+  static func times(_ records: [PassRecord]) -> String {
+    var text = ""
+    for record in records {
+      let change =
+        record.changed ? "\(record.nodesBefore) -> \(record.nodesAfter) nodes" : "no change"
+      text +=
+        "\(record.index + 1). \(record.name): \(Progress.short(record.seconds * 1000)) ms, \(change)\n"
+    }
+    return text
+  }
+}
+
+/// A graph as JSON: what the IR text says, for tools.
+enum GraphJSON {
+  static func object(_ graph: Graph) -> JSONValue {
+    let nodes = graph.nodes.elements.map { node -> JSONValue in
+      let attributes = node.operation.attributes.map {
+        (key: $0.name, value: JSONValue.string(GraphPrinter.text($0.value)))
+      }
+      return [
+        "operation": .string(node.operation.mnemonic), "operands": ids(node.operands),
+        "results": ids(node.results),
+        "types": .array(graph.types(of: node.results).map { .string($0.description) }),
+        "attributes": .object(attributes), "line": .int(Int(node.origin.line)),
+        "column": .int(Int(node.origin.column)), "path": .string(node.origin.path),
+        "notes": .array(node.origin.notes.map { .string($0) }),
+      ]
+    }
+    let inputs = graph.inputs.map { input -> JSONValue in
+      [
+        "role": .string(GraphPrinter.text(input.role)), "value": .int(input.value.index),
+        "type": .string(graph.type(of: input.value).description),
+      ]
+    }
+    let outputs = graph.outputs.map { output -> JSONValue in
+      ["role": .string(GraphPrinter.text(output.role)), "value": .int(output.value.index)]
+    }
+    return [
+      "graph": .string(graph.name), "stage": .string(graph.stage.rawValue),
+      "inputs": .array(inputs), "nodes": .array(nodes), "outputs": .array(outputs),
+    ]
+  }
+
+  private static func ids(_ values: [ValueID]) -> JSONValue {
+    .array(values.map { .int($0.index) })
+  }
+}

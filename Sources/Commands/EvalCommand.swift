@@ -1,0 +1,132 @@
+// `gan-exec eval FILE NETWORK`: one network on given arrays.
+
+import Basics
+import Elaboration
+import Formats
+import GraphIR
+import Training
+
+package enum EvalCommand {
+  package static let spec = CommandSpec(
+    "eval", "FILE NETWORK", count: 2...2,
+    "Runs one network of a program on arrays from .npy files. FILE is a program, or a checkpoint.",
+    options: [
+      OptionSpec("--input", "NAME=F", "the array of one argument (repeatable)"),
+      OptionSpec("--weights", "F", "a checkpoint or weights file (default: initial values)"),
+      OptionSpec("--seed", "N", "the seed of initial values and of random draws (default 0)"),
+      OptionSpec("--training", nil, "run in training mode; no state changes"),
+      OptionSpec("--output", "F", "where to: .npy for one result, .safetensors for all"),
+    ])
+
+  package static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
+    guard let output = arguments.value("--output"),
+      output.hasSuffix(".npy") || output.hasSuffix(".safetensors")
+    else { throw UsageError("--output takes a name that ends in .npy or .safetensors") }
+    let inputs = try arrays(arguments)
+    let name = arguments.positionals[1]
+    let source = try program(arguments, network: name, inputs)
+    guard let network = source.program.networks.first(where: { $0.name == name }) else {
+      let names = source.program.networks.map(\.name)
+      throw UsageError(
+        "the program has no network '\(name)'; it has \(names.joined(separator: ", "))",
+        help: suggestion(for: name, in: names))
+    }
+    let workplace = try Workplace(arguments)
+    let seed = try arguments.seed() ?? 0
+    let session = try Session(
+      program: source.program, backend: workplace.backend, seed: seed, compiler: workplace.compiler)
+    session.initialize()
+    let graph = arguments.has("--training") ? network.trainingGraph : network.graph
+    let isCheckpoint = arguments.positionals[0].hasSuffix(".safetensors")
+    if let path = arguments.value("--weights") ?? (isCheckpoint ? arguments.positionals[0] : nil) {
+      try Weights.load(try Weights.read(path), into: session, for: graph, path: path)
+    }
+    let values = try bytes(inputs, network)
+    let results = try session.evaluate(graph, key: "eval \(name)", arguments: values)
+    try write(results, to: output)
+    for result in results { console.message("\(name) result \(result.name): \(result.type)\n") }
+    return ExitCode.done
+  }
+
+  private static func arrays(_ arguments: ParsedArguments) throws -> [(
+    name: String, array: NPYArray
+  )] {
+    var found: [(name: String, array: NPYArray)] = []
+    for text in arguments.values("--input") {
+      let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+      guard parts.count == 2 else { throw UsageError("--input takes NAME=FILE, not '\(text)'") }
+      found.append((parts[0], try NPYArray.decode(try FileIO.read(parts[1]), name: parts[1])))
+    }
+    return found
+  }
+
+  /// The program with the network instantiated at the shapes of the inputs.
+  private static func program(
+    _ arguments: ParsedArguments, network: String, _ inputs: [(name: String, array: NPYArray)]
+  ) throws -> ProgramSource {
+    let settings = try arguments.settings()
+    let shapes = inputs.map { (network: network, argument: $0.name, shape: $0.array.shape) }
+    if arguments.positionals[0].hasSuffix(".safetensors") {
+      return try Checkpoint(path: arguments.positionals[0]).program(
+        adding: settings, argumentShapes: shapes)
+    }
+    return try ProgramSource(
+      path: arguments.positionals[0], settings: settings, argumentShapes: shapes)
+  }
+
+  private static func bytes(
+    _ inputs: [(name: String, array: NPYArray)], _ network: NetworkProgram
+  ) throws -> [String: [UInt8]] {
+    var values: [String: [UInt8]] = [:]
+    for argument in network.arguments {
+      guard let input = inputs.first(where: { $0.name == argument.name }) else {
+        throw UsageError("the argument '\(argument.name)' needs --input \(argument.name)=FILE.npy")
+      }
+      guard input.array.shape == argument.type.shape else {
+        throw EnvironmentFailure(
+          "the input '\(argument.name)' has the shape \(shapeText(input.array.shape)), the network takes "
+            + "\(argument.type)")
+      }
+      if argument.type.element == .f32 {
+        values[argument.name] = input.array.floats.withUnsafeBytes { Array($0) }
+      } else {
+        guard let whole = input.array.integers else {
+          throw EnvironmentFailure("the input '\(argument.name)' must hold whole numbers")
+        }
+        let narrow = whole.compactMap { Int32(exactly: $0) }
+        guard narrow.count == whole.count else {
+          throw EnvironmentFailure(
+            "the input '\(argument.name)' holds a number that does not fit 32 bits")
+        }
+        values[argument.name] = narrow.withUnsafeBytes { Array($0) }
+      }
+    }
+    for input in inputs where !network.arguments.contains(where: { $0.name == input.name }) {
+      throw UsageError(
+        "the network '\(network.name)' has no argument '\(input.name)'",
+        help: suggestion(for: input.name, in: network.arguments.map(\.name)))
+    }
+    return values
+  }
+
+  private static func write(
+    _ results: [(name: String, type: TensorType, bytes: [UInt8])], to output: String
+  ) throws {
+    if output.hasSuffix(".npy") {
+      guard results.count == 1, let result = results.first else {
+        throw UsageError(
+          "the network has \(results.count) results; write them to a .safetensors file")
+      }
+      let element: NPYArray.Element = result.type.element == .f32 ? .f32 : .i32
+      let array = NPYArray(element: element, shape: result.type.shape, bytes: result.bytes)
+      try FileIO.writeAtomically(try array.encode(), to: output)
+      return
+    }
+    let tensors = results.map { result in
+      NamedTensor(
+        name: result.name, dtype: result.type.element == .f32 ? .f32 : .i32,
+        shape: result.type.shape, data: result.bytes)
+    }
+    try FileIO.writeAtomically(try TensorFile(tensors: tensors).encode(), to: output)
+  }
+}

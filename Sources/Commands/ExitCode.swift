@@ -1,0 +1,105 @@
+// The exit codes, and the one place that turns an error into words and a code.
+
+import Basics
+import Training
+
+package enum ExitCode {
+  package static let done: Int32 = 0
+  package static let programErrors: Int32 = 1
+  package static let usage: Int32 = 2
+  package static let environment: Int32 = 3
+  package static let checkFailed: Int32 = 4
+  package static let died: Int32 = 5
+  package static let internalError: Int32 = 70
+  package static let interrupted: Int32 = 130
+}
+
+/// Says what went wrong and returns the exit code.
+package func report(_ error: any Error, program: String, on console: Console) -> Int32 {
+  switch error {
+  case let error as ProgramErrors:
+    console.message(error.text)
+    // A wrong --set is wrong usage, whatever the program.
+    let errors = error.diagnostics.filter { $0.severity == .error }
+    let areSettings = !errors.isEmpty && errors.allSatisfy { $0.code.hasPrefix("setting.") }
+    return areSettings ? ExitCode.usage : ExitCode.programErrors
+  case let error as Diagnostic:
+    console.message("\(program): error: \(error.message) [\(error.code)]\n")
+    if let help = error.help { console.message("  help: \(help)\n") }
+    return ExitCode.programErrors
+  case let error as UsageError:
+    console.message("\(program): \(error.message)\n")
+    if let help = error.help { console.message("  help: \(help)\n") }
+    return ExitCode.usage
+  case let error as EnvironmentFailure:
+    console.message("\(program): \(error.message)\n")
+    if let help = error.help { console.message("  help: \(help)\n") }
+    return ExitCode.environment
+  case let error as InternalError:
+    console.message("\(program): internal error: \(error.message)\n")
+    console.message(
+      "  help: this is a bug of the program; `-O0` or `--pass-limit` may get around it\n")
+    return ExitCode.internalError
+  default:
+    console.message("\(program): internal error: \(error)\n")
+    return ExitCode.internalError
+  }
+}
+
+/// One command of a program.
+package struct Command: Sendable {
+  package var spec: CommandSpec
+  package var run: @Sendable (ParsedArguments, Console) throws -> Int32
+  package init(
+    _ spec: CommandSpec, _ run: @escaping @Sendable (ParsedArguments, Console) throws -> Int32
+  ) {
+    self.spec = spec
+    self.run = run
+  }
+}
+
+/// Finds the command, parses, runs, and reports. `fallback` is taken where the first argument names no command.
+package func dispatch(
+  _ arguments: [String], program: String, summary: String, commands: [Command], fallback: Command?,
+  console: Console
+) -> Int32 {
+  do {
+    guard let first = arguments.first else {
+      console.message(overview(program, summary, commands))
+      return ExitCode.usage
+    }
+    if first == "--version" {
+      console.print("\(program) \(version)\n")
+      return ExitCode.done
+    }
+    if first == "--help" || first == "-h" || first == "help" {
+      console.print(overview(program, summary, commands))
+      return ExitCode.done
+    }
+    let named = commands.first { $0.spec.name == first }
+    guard let command = named ?? fallback else {
+      throw UsageError(
+        "unknown command '\(first)'", help: suggestion(for: first, in: commands.map(\.spec.name)))
+    }
+    let rest = named == nil ? arguments : Array(arguments.dropFirst())
+    let parsed = try ParsedArguments(rest, command.spec)
+    if parsed.has("--help") {
+      console.print(command.spec.helpText(program: program))
+      return ExitCode.done
+    }
+    return try command.run(parsed, console)
+  } catch {
+    return report(error, program: program, on: console)
+  }
+}
+
+package let version = "0.1.0"
+
+private func overview(_ program: String, _ summary: String, _ commands: [Command]) -> String {
+  var text = "\(program): \(summary)\n\n"
+  for command in commands {
+    text += "  \(program) \(command.spec.name) \(command.spec.positionals)\n"
+    text += "      \(command.spec.summary)\n"
+  }
+  return text + "\n`\(program) COMMAND --help` shows a command's options.\n"
+}

@@ -1,0 +1,235 @@
+// `gan-exec train`: from a program and data to a run's folder.
+
+import Basics
+import Elaboration
+import Formats
+import Training
+
+package enum TrainCommand {
+  package static let spec = CommandSpec(
+    "train", "FILE", count: 0...1,
+    "Trains a program on its data and leaves samples, losses, checkpoints and weights in a folder. "
+      + "With --resume,\nFILE, --data and --set may be left out: the run's own are used.",
+    options: [
+      OptionSpec("--data", "SOURCE", "replace the named data sets, or one source by NAME=SOURCE"),
+      OptionSpec("--epochs", "N", "train until N epochs are done, counted from the beginning"),
+      OptionSpec("--steps", "N", "train until N steps are done, counted from the beginning"),
+      OptionSpec("--batch", "N", "the same as --set batch=N"),
+      OptionSpec("--seed", "N", "the run's seed (default 0)"),
+      OptionSpec("--out", "DIR", "the run's folder (default runs/NAME)"),
+      OptionSpec("--resume", "DIR", "go on with the run in DIR from its last checkpoint"),
+      OptionSpec("--weights", "F", "begin with the weights of a checkpoint or weights file"),
+      OptionSpec("--every", "WHAT=N", "sample or checkpoint every N steps, or Ne for epochs"),
+      OptionSpec("--json", nil, "one JSON object a step on standard output"),
+      OptionSpec("--quiet", nil, "no progress"),
+      OptionSpec("--dry-run", nil, "compile and plan, then stop before the first step"),
+      OptionSpec(
+        "--check-finite", nil, "look at every value of every step; names the first bad one"),
+    ])
+
+  package static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
+    Interruption.deferSignals()
+    var options = try trainingOptions(arguments)
+    let resumed = try resumedCheckpoint(arguments, console)
+    options.resumedFrom = resumed?.path
+    let source = try program(arguments, resumed)
+    showWarnings(source, on: console)
+    guard source.program.train != nil else {
+      throw ProgramErrors(
+        source: source.source,
+        diagnostics: [
+          Diagnostic(
+            "train.missing", "the program has no train block, so there is nothing to train")
+        ])
+    }
+    let workplace = try Workplace(arguments)
+    if let resumed { try check(resumed.checkpoint, source, arguments, path: resumed.path) }
+    let seed = try resumed?.checkpoint.seed ?? arguments.seed() ?? 0
+    var replacements = try dataReplacements(arguments, source.program.data)
+    if replacements.isEmpty, let resumed { replacements = resumed.checkpoint.replacements }
+    let feeder = try DataFeeder(
+      source.program.data, replacements: replacements, resolver: workplace.resolver, seed: seed)
+    let session = try Session(
+      program: source.program, backend: workplace.backend, seed: seed, compiler: workplace.compiler)
+    if let resumed {
+      try checkData(resumed.checkpoint, feeder, path: resumed.path)
+      try resumed.checkpoint.restore(session, path: resumed.path)
+    } else {
+      session.initialize()
+    }
+    if let path = arguments.value("--weights") {
+      try Weights.loadAll(try Weights.read(path), into: session, path: path)
+    }
+    if arguments.has("--dry-run") { return try dryRun(session, feeder, workplace, console) }
+    let folder = try openFolder(arguments, source, resumed: resumed != nil)
+    return try train(
+      session: session, source: source, feeder: feeder, folder: folder,
+      startStep: resumed?.checkpoint.step ?? 0, options: options, arguments: arguments,
+      console: console)
+  }
+
+  private static func train(
+    session: Session, source: ProgramSource, feeder: DataFeeder, folder: RunFolder, startStep: Int,
+    options: TrainingOptions, arguments: ParsedArguments, console: Console
+  ) throws -> Int32 {
+    let progress = Progress(
+      console: console, quiet: arguments.has("--quiet"), json: arguments.has("--json"))
+    progress.begin(
+      model: session.program.model, folder: folder.path, backend: session.backend.summary,
+      feeder: feeder, startStep: startStep)
+    let loop = try TrainingLoop(
+      session: session, source: source, feeder: feeder, folder: folder, startStep: startStep,
+      options: options, tell: progress.show)
+    let end = try loop.run()
+    return progress.finish(end, folder: folder.path)
+  }
+
+  // MARK: Options
+
+  private static func trainingOptions(_ arguments: ParsedArguments) throws -> TrainingOptions {
+    var options = TrainingOptions()
+    let epochs = try arguments.integer("--epochs", in: 1...1_000_000_000)
+    let steps = try arguments.integer("--steps", in: 1...1_000_000_000)
+    if epochs != nil, steps != nil { throw UsageError("--epochs and --steps exclude each other") }
+    if let epochs { options.length = .epochs(epochs) }
+    if let steps { options.length = .steps(steps) }
+    if arguments.has("--resume"), arguments.has("--out") {
+      throw UsageError("--resume goes on in the folder it names; --out cannot be given with it")
+    }
+    if arguments.has("--resume"), arguments.has("--weights") {
+      throw UsageError("--resume takes the weights of the run; --weights cannot be given with it")
+    }
+    if arguments.positionals.isEmpty, !arguments.has("--resume") {
+      throw UsageError("expected FILE, found none")
+    }
+    _ = try arguments.seed()
+    _ = try arguments.settings()
+    options.checksFinite = arguments.has("--check-finite")
+    for text in arguments.values("--every") { options.schedules.append(try schedule(text)) }
+    return options
+  }
+
+  /// `sample=200`, `sample=1e`, `checkpoint=5e`.
+  private static func schedule(_ text: String) throws(UsageError) -> Schedule {
+    let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+    let wrong = UsageError(
+      "--every takes sample=N, checkpoint=N (steps), sample=Ne or checkpoint=Ne (epochs), "
+        + "not '\(text)'")
+    guard parts.count == 2 else { throw wrong }
+    let isEpochs = parts[1].hasSuffix("e")
+    guard let count = Int(isEpochs ? String(parts[1].dropLast()) : parts[1]), count > 0 else {
+      throw wrong
+    }
+    let action: Schedule.Action
+    switch parts[0] {
+    case "sample": action = .sample(nil)
+    case "checkpoint": action = .checkpoint
+    default: throw wrong
+    }
+    return Schedule(
+      count: count, unit: isEpochs ? .epochs : .steps, actions: [action], block: nil)
+  }
+
+  /// The program of the file, or of the run that goes on; the run's settings hold where none are given.
+  private static func program(
+    _ arguments: ParsedArguments, _ resumed: (checkpoint: Checkpoint, path: String)?
+  ) throws -> ProgramSource {
+    let settings = try arguments.settings()
+    guard let path = arguments.positionals.first else {
+      guard let resumed else { throw UsageError("expected FILE, found none") }
+      return try resumed.checkpoint.program(adding: settings)
+    }
+    if FileIO.isDirectory(path) {
+      let isRun = FileIO.isDirectory(RunFolder(path: path).checkpoints)
+      throw EnvironmentFailure(
+        "'\(path)' is a folder, not a program",
+        help: isRun ? "to go on with the run in it: gan-exec train --resume \(path)" : nil)
+    }
+    if path.hasSuffix(".safetensors") {
+      throw UsageError(
+        "'\(path)' is no program",
+        help: "to go on with a run, name its folder: --resume DIR; to begin with these weights, "
+          + "name the program and --weights \(path)")
+    }
+    return try ProgramSource(path: path, settings: (resumed?.checkpoint.settings ?? []) + settings)
+  }
+
+  // MARK: Resuming
+
+  private static func resumedCheckpoint(
+    _ arguments: ParsedArguments, _ console: Console
+  ) throws(EnvironmentFailure) -> (checkpoint: Checkpoint, path: String)? {
+    guard let path = arguments.value("--resume") else { return nil }
+    let folder = RunFolder(path: path)
+    let found = try folder.newestCheckpoint { console.message("warning: \($0)\n") }
+    // What a crash in the middle of writing left behind.
+    for place in [folder.path, folder.checkpoints, folder.samples] {
+      FileIO.removeAbandonedTemporaries(in: place)
+    }
+    return found
+  }
+
+  private static func check(
+    _ checkpoint: Checkpoint, _ source: ProgramSource, _ arguments: ParsedArguments, path: String
+  ) throws {
+    guard checkpoint.programHash == source.hash else {
+      throw EnvironmentFailure(
+        "\(path): the checkpoint is of another program than \(source.source.name), or of other settings",
+        help:
+          "without FILE and settings, --resume takes the run's own; to begin a new run with these "
+          + "weights, use --weights \(path)")
+    }
+    if let seed = try arguments.seed(), seed != checkpoint.seed {
+      throw EnvironmentFailure("\(path): the run's seed is \(checkpoint.seed), not \(seed)")
+    }
+  }
+
+  private static func checkData(
+    _ checkpoint: Checkpoint, _ feeder: DataFeeder, path: String
+  ) throws(EnvironmentFailure) {
+    for source in feeder.sources {
+      let before = checkpoint.data.first { $0.name == source.name }?.checksum
+      guard before == source.dataset.checksum else {
+        throw EnvironmentFailure(
+          "the data of '\(source.name)' (\(source.dataset.name)) have changed since \(path) was written",
+          help: "name the data that the run began with by --data \(source.name)=SOURCE")
+      }
+    }
+  }
+
+  private static func openFolder(
+    _ arguments: ParsedArguments, _ source: ProgramSource, resumed: Bool
+  ) throws(EnvironmentFailure) -> RunFolder {
+    if resumed, let path = arguments.value("--resume") {
+      let folder = RunFolder(path: path)
+      try FileIO.createDirectory(folder.samples)
+      return folder
+    }
+    let path = arguments.value("--out") ?? RunFolder.unusedPath(model: source.program.model)
+    let folder = try RunFolder.create(path)
+    try FileIO.writeAtomically(source.source.bytes, to: folder.programPath)
+    return folder
+  }
+
+  private static func dryRun(
+    _ session: Session, _ feeder: DataFeeder, _ workplace: Workplace, _ console: Console
+  ) throws -> Int32 {
+    let plan = try session.stepExecutable(blocks: 0).plan
+    console.print("\(session.program.model): ready to train on \(workplace.backend.summary)\n")
+    console.print(
+      "  \(plan.order.count) kernels a step, \(byteText(plan.arenaBytes)) of activations, "
+        + "\(feeder.stepsPerEpoch) steps an epoch\n")
+    return ExitCode.done
+  }
+}
+
+/// `12.3 MB`
+package func byteText(_ count: Int) -> String {
+  if count < 1000 { return "\(count) B" }
+  var value = Double(count)
+  for unit in ["kB", "MB", "GB"] {
+    value /= 1000
+    if value < 1000 { return "\((value * 10).rounded() / 10) \(unit)" }
+  }
+  return "\((value / 1000 * 10).rounded() / 10) TB"
+}

@@ -1,0 +1,53 @@
+// The reported scalars over the steps, kept for the plot in bounded memory: each point is the mean of a run of
+// steps, and when there are too many points, neighbours are merged and the runs become twice as long.
+
+import Formats
+
+package struct LossCurves: Sendable {
+  private static let mostPoints = 4096
+
+  private struct Curve {
+    var name: String
+    var points: [(x: Double, y: Double)] = []
+    var sum = 0.0
+    var count = 0
+  }
+
+  private var curves: [Curve]
+  private var stepsPerPoint = 1
+
+  package init(reports: [String]) { curves = reports.map { Curve(name: $0) } }
+
+  /// Adds the line of one step. Values that are missing or not finite leave a gap.
+  package mutating func add(_ line: JSONValue) {
+    guard let step = line["step"]?.intValue else { return }
+    for index in curves.indices {
+      guard let value = line[curves[index].name]?.doubleValue, value.isFinite else { continue }
+      curves[index].sum += value
+      curves[index].count += 1
+      if step % stepsPerPoint == 0 || curves[index].count >= stepsPerPoint {
+        let mean = curves[index].sum / Double(curves[index].count)
+        curves[index].points.append((x: Double(step), y: mean))
+        curves[index].sum = 0
+        curves[index].count = 0
+      }
+    }
+    if curves.contains(where: { $0.points.count > Self.mostPoints }) { thin() }
+  }
+
+  private mutating func thin() {
+    stepsPerPoint *= 2
+    for index in curves.indices {
+      let points = curves[index].points
+      curves[index].points = stride(from: 0, to: points.count - 1, by: 2).map {
+        (x: points[$0 + 1].x, y: (points[$0].y + points[$0 + 1].y) / 2)
+      }
+    }
+  }
+
+  /// An SVG picture of all curves.
+  package func plot(title: String) -> String {
+    let series = curves.map { LinePlot.Series(name: $0.name, points: $0.points) }
+    return LinePlot(title: title, xLabel: "step", yLabel: "", series: series).svg()
+  }
+}

@@ -1,0 +1,149 @@
+// A run's folder: the program, the log, the losses as table and plot, samples, checkpoints and weights. All whole
+// files are written atomically; the log is append-only and cut back to the checkpoint when a run is resumed.
+
+import Basics
+import Formats
+
+package final class RunFolder {
+  package let path: String
+  private var log: AppendLog?
+  private var table: AppendLog?
+
+  package var samples: String { "\(path)/samples" }
+  package var checkpoints: String { "\(path)/checkpoints" }
+  package var programPath: String { "\(path)/program.gan" }
+  private var logPath: String { "\(path)/log.jsonl" }
+  private var tablePath: String { "\(path)/losses.csv" }
+
+  package init(path: String) { self.path = path }
+
+  /// A folder for a new run. One that holds a run already is refused, so that nothing is lost.
+  package static func create(_ path: String) throws(EnvironmentFailure) -> RunFolder {
+    guard !FileIO.exists("\(path)/log.jsonl"), !FileIO.exists("\(path)/checkpoints") else {
+      throw EnvironmentFailure(
+        "the folder '\(path)' already holds a run",
+        help: "go on with it by --resume \(path), or name another folder with --out")
+    }
+    let folder = RunFolder(path: path)
+    try FileIO.createDirectory(path)
+    try FileIO.createDirectory(folder.samples)
+    try FileIO.createDirectory(folder.checkpoints)
+    return folder
+  }
+
+  /// The first of `runs/NAME`, `runs/NAME-2`, … that is not there.
+  package static func unusedPath(model: String) -> String {
+    let safe = String(
+      model.prefix(100).map { $0.isLetter || $0.isNumber || "-_.".contains($0) ? $0 : "-" })
+    let name = safe.isEmpty || safe.hasPrefix(".") ? "run" : safe
+    var path = "runs/\(name)"
+    var number = 2
+    while FileIO.exists(path) {
+      path = "runs/\(name)-\(number)"
+      number += 1
+    }
+    return path
+  }
+
+  // MARK: Log
+
+  /// Opens log and table; the lines of steps after `step` (left by a run that died after its last checkpoint) are
+  /// dropped. Returns the lines that stay.
+  package func openLogs(reports: [String], after step: Int) throws(EnvironmentFailure)
+    -> [JSONValue]
+  {
+    let kept = try keptLines(upTo: step)
+    var text: [UInt8] = []
+    var rows = CSV.line(["step", "epoch"] + reports) + "\n"
+    for line in kept {
+      text += line.bytes + [UInt8(ascii: "\n")]
+      rows += Self.tableRow(line.value, reports) + "\n"
+    }
+    try FileIO.writeAtomically(text, to: logPath)
+    try FileIO.writeAtomically(rows, to: tablePath)
+    log = try AppendLog(path: logPath)
+    table = try AppendLog(path: tablePath)
+    return kept.map(\.value)
+  }
+
+  /// The lines as they are, so that a resumed log has the bytes of an uninterrupted one.
+  private func keptLines(
+    upTo step: Int
+  ) throws(EnvironmentFailure) -> [(bytes: ArraySlice<UInt8>, value: JSONValue)] {
+    guard step > 0, FileIO.exists(logPath) else { return [] }
+    let bytes = try FileIO.read(logPath)
+    var kept: [(bytes: ArraySlice<UInt8>, value: JSONValue)] = []
+    for line in bytes.split(separator: UInt8(ascii: "\n")) {
+      // A last line cut short by a crash is no line.
+      guard let value = try? JSONValue.parse(Array(line), name: logPath),
+        let number = value["step"]?.intValue, number <= step
+      else { continue }
+      kept.append((line, value))
+    }
+    return kept
+  }
+
+  private static func tableRow(_ line: JSONValue, _ reports: [String]) -> String {
+    CSV.line((["step", "epoch"] + reports).map { line[$0]?.doubleValue })
+  }
+
+  /// Adds one step's line to log and table.
+  package func append(_ line: JSONValue, reports: [String]) throws(EnvironmentFailure) {
+    try log?.append(line.text())
+    try table?.append(Self.tableRow(line, reports))
+  }
+
+  package func flush(durably: Bool) throws(EnvironmentFailure) {
+    try log?.flush(durably: durably)
+    try table?.flush(durably: durably)
+  }
+
+  package func close() throws(EnvironmentFailure) {
+    try log?.close()
+    try table?.close()
+    log = nil
+    table = nil
+  }
+
+  // MARK: Checkpoints
+
+  package func checkpointPath(step: Int) -> String { "\(checkpoints)/\(Self.checkpointName(step))" }
+
+  private static func checkpointName(_ step: Int) -> String {
+    "step-\(padded(step, 8)).safetensors"
+  }
+
+  /// The checkpoints that are there, oldest first.
+  package func checkpointSteps() throws(EnvironmentFailure) -> [Int] {
+    guard FileIO.isDirectory(checkpoints) else { return [] }
+    return try FileIO.list(checkpoints).compactMap { name -> Int? in
+      guard name.hasPrefix("step-"), name.hasSuffix(".safetensors"),
+        let step = Int(name.dropFirst(5).dropLast(12)), name == Self.checkpointName(step)
+      else { return nil }
+      return step
+    }.sorted()
+  }
+
+  /// The newest checkpoint that can be read; damaged ones are skipped with a word about each.
+  package func newestCheckpoint(
+    warn: (String) -> Void
+  ) throws(EnvironmentFailure) -> (checkpoint: Checkpoint, path: String) {
+    guard FileIO.isDirectory(path) else {
+      throw EnvironmentFailure("the run folder '\(path)' does not exist")
+    }
+    for step in try checkpointSteps().reversed() {
+      let path = checkpointPath(step: step)
+      do throws(EnvironmentFailure) {
+        return (try Checkpoint(path: path), path)
+      } catch {
+        warn("skipping a damaged checkpoint: \(error.message)")
+      }
+    }
+    throw EnvironmentFailure("the run folder '\(path)' has no checkpoint that can be read")
+  }
+
+  package static func padded(_ number: Int, _ width: Int) -> String {
+    let digits = String(number)
+    return String(repeating: "0", count: max(0, width - digits.count)) + digits
+  }
+}

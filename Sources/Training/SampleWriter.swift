@@ -1,0 +1,96 @@
+// Draws the program's samples and writes them: a PNG grid each time, and an animated GIF of the unnamed one's
+// grids. Results that are no pictures are written as .npy.
+
+import Basics
+import Elaboration
+import Formats
+
+package final class SampleWriter {
+  private let session: Session
+  private let folder: RunFolder
+  private let data: any BatchSupplier
+  private var animation: AnimatedGIFWriter?
+
+  package init(session: Session, folder: RunFolder, data: any BatchSupplier) {
+    self.session = session
+    self.folder = folder
+    self.data = data
+  }
+
+  /// Draws one sample and writes it as `samples/LABEL.png`. Returns the path.
+  @discardableResult
+  package func write(_ sample: SampleProgram, label: String) throws -> String {
+    let drawn = try session.draw(sample, data: data)
+    let name = sample.name.map { "\($0)-\(label)" } ?? label
+    guard let grid = try Self.grid(drawn, low: sample.low, high: sample.high) else {
+      let path = "\(folder.samples)/\(name).npy"
+      let array = NPYArray(shape: drawn.shape, floats: drawn.values)
+      try FileIO.writeAtomically(try array.encode(), to: path)
+      return path
+    }
+    let path = "\(folder.samples)/\(name).png"
+    try FileIO.writeAtomically(try PNG.encode(grid), to: path)
+    if sample.name == nil { try animate(grid) }
+    return path
+  }
+
+  /// A grid of pictures of shape [n, h, w] or [n, h, w, 1 or 3]; nil for anything else.
+  package static func grid(
+    _ drawn: (shape: [Int], values: [Float]), low: Double, high: Double
+  ) throws(EnvironmentFailure) -> Image? {
+    let shape = drawn.shape
+    guard shape.count == 3 || shape.count == 4 && [1, 3].contains(shape[3]) else { return nil }
+    return try ImageGrid.make(
+      images: drawn.values, count: shape[0], height: shape[1], width: shape[2],
+      channels: shape.count == 4 ? shape[3] : 1, low: Float(low), high: Float(high))
+  }
+
+  // MARK: Animation
+
+  private var animationPath: String { "\(folder.path)/samples.gif" }
+
+  private func animate(_ grid: Image) throws {
+    if animation == nil { animation = AnimatedGIFWriter(path: animationPath) }
+    try animation?.append(grid)
+  }
+
+  /// On resume: pictures of later steps are removed and the animation is made again of those that stay.
+  package func rewind(toStep step: Int, stepsPerEpoch: Int) throws {
+    let names = try FileIO.list(folder.samples).filter {
+      $0.hasSuffix(".png") || $0.hasSuffix(".npy")
+    }
+    var frames: [(step: Int, path: String)] = []
+    for name in names {
+      let path = "\(folder.samples)/\(name)"
+      guard let drawn = Self.step(ofName: name, stepsPerEpoch: stepsPerEpoch) else { continue }
+      if drawn > step {
+        try FileIO.remove(path)
+      } else if name.hasPrefix("epoch-") || name.hasPrefix("step-"), name.hasSuffix(".png") {
+        frames.append((drawn, path))
+      }
+    }
+    if FileIO.exists(animationPath) { try FileIO.remove(animationPath) }
+    for frame in frames.sorted(by: { ($0.step, $0.path) < ($1.step, $1.path) }) {
+      // A picture that someone has changed is no reason not to go on.
+      guard let bytes = try? FileIO.read(frame.path),
+        let picture = try? PNG.decode(bytes, name: frame.path)
+      else { continue }
+      try? animate(picture)
+    }
+  }
+
+  /// The step after which a sample of this name was drawn; nil for `final` ones and foreign files.
+  private static func step(ofName name: String, stepsPerEpoch: Int) -> Int? {
+    let stem = name.split(separator: ".")[0]
+    let parts = stem.split(separator: "-")
+    guard parts.count >= 2, let number = Int(parts[parts.count - 1]) else { return nil }
+    switch parts[parts.count - 2] {
+    case "epoch":
+      // A foreign file may have any number.
+      let (step, overflow) = number.multipliedReportingOverflow(by: stepsPerEpoch)
+      return overflow ? nil : step
+    case "step": return number
+    default: return nil
+    }
+  }
+}

@@ -1,0 +1,102 @@
+// Weights without the rest of a run: what is shipped, and what sampling, evaluation and `--weights` take from a file.
+
+import Basics
+import Elaboration
+import Formats
+import GraphIR
+
+package enum Weights {
+  private static let kinds: [StateKind] = [.parameter, .runningStatistic, .average]
+
+  /// Parameters, running statistics and averages as a file of their own.
+  package static func encode(_ session: Session) throws(EnvironmentFailure) -> [UInt8] {
+    let tensors = session.program.states.filter { kinds.contains($0.kind) }.map { state in
+      NamedTensor(
+        name: state.name, dtype: .f32, shape: state.type.shape, data: session.bytes(of: state.name))
+    }
+    let metadata = [("format", "swift-gan weights"), ("model", session.program.model)]
+    return try TensorFile(tensors: tensors, metadata: metadata).encode(checksum: true)
+  }
+
+  /// The tensors of a weights file or checkpoint.
+  package static func read(_ path: String) throws(EnvironmentFailure) -> [NamedTensor] {
+    try TensorFile.decode(try FileIO.read(path), name: path).tensors
+  }
+
+  /// Loads every parameter and running statistic. An average that the file lacks begins as a copy, as in a new run.
+  package static func loadAll(
+    _ tensors: [NamedTensor], into session: Session, path: String
+  ) throws(EnvironmentFailure) {
+    let there = Set(tensors.map(\.name))
+    func isMissingAverage(_ state: StateDeclaration) -> Bool {
+      state.kind == .average && !there.contains(state.name)
+    }
+    try load(tensors, into: session, path: path) {
+      kinds.contains($0.kind) && !isMissingAverage($0)
+    }
+    session.copyInitialValues(where: isMissingAverage)
+  }
+
+  /// Loads what a graph needs: the states that it reads, and every parameter and running statistic of their networks.
+  package static func load(
+    _ tensors: [NamedTensor], into session: Session, for graph: Graph, path: String
+  ) throws(EnvironmentFailure) {
+    let read = statesRead(by: graph)
+    let states = session.program.states
+    let networks = Set(
+      states.filter { read.contains($0.name) && $0.kind != .average }.compactMap(\.network))
+    try load(tensors, into: session, path: path) { state in
+      if read.contains(state.name) { return true }
+      guard state.kind == .parameter || state.kind == .runningStatistic else { return false }
+      return state.network.map { networks.contains($0) } ?? false
+    }
+  }
+
+  /// The states on which a result of the graph depends.
+  private static func statesRead(by graph: Graph) -> Set<String> {
+    var results = graph
+    results.outputs.removeAll { if case .result = $0.role { false } else { true } }
+    let live = results.liveNodes()
+    var values = BitSet()
+    for output in results.outputs { values.insert(output.value) }
+    for id in graph.nodes.ids where live.contains(id) {
+      for operand in graph.nodes[id].operands { values.insert(operand) }
+    }
+    var names: Set<String> = []
+    for input in graph.inputs where values.contains(input.value) {
+      if case .state(let name) = input.role { names.insert(name) }
+    }
+    return names
+  }
+
+  /// Writes the states for which `wanted` holds; all of them must be there. Nothing is written before all are checked.
+  static func load(
+    _ tensors: [NamedTensor], into session: Session, path: String,
+    where wanted: (StateDeclaration) -> Bool
+  ) throws(EnvironmentFailure) {
+    let byName = Dictionary(tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    var missing: [String] = []
+    var found: [(StateDeclaration, NamedTensor)] = []
+    for state in session.program.states where wanted(state) {
+      guard let tensor = byName[state.name] else {
+        missing.append(state.name)
+        continue
+      }
+      let dtype: NamedTensor.Element = state.type.element == .f32 ? .f32 : .i32
+      guard tensor.shape == state.type.shape, tensor.dtype == dtype,
+        tensor.data.count == state.type.byteCount
+      else {
+        throw EnvironmentFailure(
+          "\(path): '\(state.name)' is \(tensor.dtype.rawValue)\(shapeText(tensor.shape)), "
+            + "but the program has \(state.type)")
+      }
+      found.append((state, tensor))
+    }
+    guard missing.isEmpty else {
+      let shown = missing.prefix(8).joined(separator: ", ")
+      let rest = missing.count > 8 ? " and \(missing.count - 8) more" : ""
+      throw EnvironmentFailure("\(path): it lacks \(shown)\(rest)")
+    }
+    for (state, tensor) in found { session.setBytes(state.name, tensor.data) }
+  }
+}
