@@ -37,12 +37,30 @@ extension Elaborator {
         at: call.function.range)
     }
     if name == "orthogonal" { throw notYet("the orthogonal initialiser", at: call.range) }
+    throw unknownFunction(call.function)
+  }
+
+  private func unknownFunction(_ name: Name) -> Diagnostic {
     let candidates =
       declarations.names(.network) + declarations.names(.block) + declarations.names(.average)
       + FunctionLibrary.names
-    throw Diagnostic(
-      "function.unknown", "there is no function \(name)", at: call.function.range,
-      help: suggestion(for: name, in: candidates))
+    return Diagnostic(
+      "function.unknown", "there is no function \(name.text)", at: name.range,
+      help: suggestion(for: name.text, in: candidates))
+  }
+
+  /// Checks what can be checked of a stage whose piped value is wrong: that the function is there and takes the labels.
+  func inspect(_ call: Call) throws(Diagnostic) {
+    let name = call.function.text
+    if let entry = FunctionLibrary.entry(name) {
+      _ = try match(
+        given(call, piped: (.integer(0), call.range)),
+        to: entry.parameters.map { [$0.name] + $0.aliases },
+        required: entry.parameters.map { $0.standard == nil && !$0.isOptional },
+        of: call.function, signature: entry.signature)
+    } else if declarations.kinds[name] == nil, frame.scope.find(name) == nil {
+      throw unknownFunction(call.function)
+    }
   }
 
   // MARK: Functions of the language
@@ -165,6 +183,7 @@ extension Elaborator {
   ) throws(Diagnostic) -> Value {
     let name = block.name.text
     if failed.contains(name) { throw .reported }
+    enterCall()
     try checkRecursion(name, "block", at: call.function.range)
     var arguments = arguments
     // `name:` names the block's part of the path, unless the block has a parameter of that name.

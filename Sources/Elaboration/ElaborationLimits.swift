@@ -6,6 +6,8 @@ package enum ElaborationLimits {
   package static let nodes = 200_000
   /// Expressions evaluated for one graph: calls that build nothing count too.
   package static let work = 1_000_000
+  /// What the call of a network or block counts.
+  package static let callWork = 20
   /// How deep expressions nest, calls of networks and blocks taken together.
   package static let depth = 320
   /// Rounds of one `repeat`.

@@ -185,6 +185,9 @@ final class Elaborator {
 
   func leave() { depth -= 1 }
 
+  /// Counts a call that is inlined, which costs more than its own expressions.
+  func enterCall() { work += ElaborationLimits.callWork }
+
   private func exhaust(
     _ code: String, _ message: String, at range: SourceRange, help: String
   ) throws(Diagnostic) {

@@ -38,17 +38,32 @@ extension Elaborator {
         try self.combine(
           operation, (values[0], left.range), (values[1], right.range), at: expression.range)
       }
-    case .pipe(let head, let stages):
-      var value = try evaluate(head)
-      var range = head.range
-      for stage in stages {
-        try enter(stage.call.range)
-        defer { leave() }
-        value = try evaluateCall(stage.call, piped: (value, range))
-        range = stage.call.range
-      }
-      return value
+    case .pipe(let head, let stages): return try evaluatePipe(head, stages)
     }
+  }
+
+  /// `head |> f(a) |> g()`. Behind a value that is wrong, the names and labels of the stages are still checked.
+  private func evaluatePipe(
+    _ head: Expression, _ stages: [PipeStage]
+  ) throws(Diagnostic) -> Value {
+    var value: Value?
+    var range = head.range
+    attempt { () throws(Diagnostic) in value = try self.evaluate(head) }
+    for stage in stages {
+      try enter(stage.call.range)
+      defer { leave() }
+      guard let piped = value else {
+        attempt { () throws(Diagnostic) in try self.inspect(stage.call) }
+        continue
+      }
+      value = nil
+      attempt { () throws(Diagnostic) in
+        value = try self.evaluateCall(stage.call, piped: (piped, range))
+      }
+      range = stage.call.range
+    }
+    guard let value else { throw .reported }
+    return value
   }
 
   /// Evaluates every one, reports all errors but one, and throws if there were any.

@@ -14,6 +14,7 @@ extension Elaborator {
     guard context.purpose != .constant else {
       throw Diagnostic("constant.expected", "a network's result is no constant", at: call.range)
     }
+    enterCall()
     try checkRecursion(network.name.text, "network", at: call.function.range)
     var arguments = arguments
     let training = try trainingArgument(&arguments, network, average: average)

@@ -273,7 +273,8 @@ private func streams(_ graph: Graph) -> [UInt32] {
           report v
         }
         """) == [
-          "number.division@1:9", "function.unknown@3:39", "name.unknown@5:15",
+          "number.division@1:9", "function.unknown@3:39", "function.unknown@3:51",
+          "name.unknown@5:15",
           "argument.unknown@7:25", "name.unknown@12:26", "optimizer.unknown@13:30",
         ])
   }
