@@ -109,6 +109,9 @@ extension Elaborator {
           help: suggestion(for: label.text, in: ["order", "with"]) ?? "there are order and with")
       }
     }
+    if seen["order"] == nil, leader(of: declaration) == nil {
+      recordDefault("data \(item.name.text): order = shuffled", at: item.name.range)
+    }
     if let order = seen["order"], leader(of: declaration) != nil {
       throw Diagnostic(
         "data.order", "\(item.name.text) walks with another source and takes its order from there",

@@ -78,6 +78,8 @@ extension Elaborator {
           help: suggestion(for: label.text, in: ["count", "seed"]) ?? "there are count and seed")
       }
     }
+    if !seen.contains("count") { recordDefault("sample: count = 16", at: item.keyword) }
+    if !seen.contains("seed") { recordDefault("sample: seed = 0", at: item.keyword) }
     return (options.sampleCount ?? count, options.sampleSeed ?? seed)
   }
 

@@ -126,6 +126,10 @@ private let image: [Valued] = [
   }
 
   @Test func everyFunctionIsDocumented() throws {
+    let reference = try graphReference()
+    for document in functionDocuments + optimizerDocuments {
+      #expect(reference.contains("`\(document.signature)`"))
+    }
     #expect(functionDocuments.count > 60)
     let names = functionDocuments.map { $0.signature.prefix { $0 != "(" } }
     #expect(Set(names).count == names.count)

@@ -6,11 +6,18 @@ import Foundation
 import GraphIR
 import Testing
 
+private let graphsFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+  .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Graphs")
+
+/// The users' reference of the language.
+func graphReference() throws -> String {
+  String(
+    decoding: try Data(contentsOf: graphsFolder.appendingPathComponent("README.md")), as: UTF8.self)
+}
+
 /// The text of a program under Graphs.
 func graphFile(_ name: String) throws -> SourceText {
-  let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent()
-  let data = try Data(contentsOf: root.appendingPathComponent("Graphs/\(name).gan"))
+  let data = try Data(contentsOf: graphsFolder.appendingPathComponent("\(name).gan"))
   return SourceText(name: "\(name).gan", bytes: Array(data))
 }
 
