@@ -11,6 +11,12 @@ package func fillKernelTable(_ table: UnsafeMutablePointer<KernelTable>) {
   table.pointee.region = regionKernel
   table.pointee.pack = packKernel
   table.pointee.matmul = matmulKernel
+  table.pointee.packFilter = packFilterKernel
+  table.pointee.convolution = convolutionKernel
+  table.pointee.packFilterTransposed = packFilterTransposedKernel
+  table.pointee.convolutionInputGradient = convolutionInputGradientKernel
+  table.pointee.convolutionFilterGradient = filterGradientKernel
+  table.pointee.convolutionFilterGradientCombine = filterGradientCombineKernel
   table.pointee.reduce = reduceKernel
   table.pointee.reduceCombine = reduceCombineKernel
   table.pointee.moments = momentsKernel

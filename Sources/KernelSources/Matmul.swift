@@ -190,20 +190,21 @@ private func columnsBlock(
     var c0 = 0
     while c0 < columns {
       let wide = columns &- c0 < tileColumns ? columns &- c0 : tileColumns
+      tiles.a[0] = a + k0 &* lda
+      tiles.a[1] = b + (c0 &* k &+ k0 &* tileColumns)
       placeColumns(
-        a + k0 &* lda, lda, length, b + (c0 &* k &+ k0 &* tileColumns), tileColumns, c + c0, n,
-        rows, wide, k0 > 0, tiles)
+        tiles.a, tiles.a + 1, 1, length, lda, tileColumns, c + c0, n, rows, wide, k0 > 0, tiles)
       c0 &+= tileColumns
     }
     k0 &+= length
   }
 }
 
-/// C[r, :] (+)= Σₖ a[k·lda + r] · b[k·ldb, :] for r < rows and one panel of columns: full tiles in the columns form,
-/// the rest in fours whose missing rows repeat the last.
+/// C[r, :] (+)= Σ over segments, k of a[s][k·lda + r] · b[s][k·ldb, :] for r < rows and one panel of columns: full
+/// tiles, then fours.
 func placeColumns(
-  _ a: Source, _ lda: Int, _ length: Int, _ b: Source, _ ldb: Int, _ c: Target, _ ldc: Int,
-  _ rows: Int, _ columns: Int, _ accumulate: Bool, _ tiles: TileScratch
+  _ a: Rows, _ b: Rows, _ segments: Int, _ length: Int, _ lda: Int, _ ldb: Int, _ c: Target,
+  _ ldc: Int, _ rows: Int, _ columns: Int, _ accumulate: Bool, _ tiles: TileScratch
 ) {
   var r0 = 0
   while r0 < rows {
@@ -211,9 +212,7 @@ func placeColumns(
     let high = full ? tileRows : (rows &- r0 < 4 ? rows &- r0 : 4)
     var r = 0
     while r < tileRows {
-      let row = r0 &+ (r < high ? r : high &- 1)
-      tiles.a[r] = a + row
-      tiles.c[r] = c + row &* ldc
+      tiles.c[r] = c + (r0 &+ (r < high ? r : high &- 1)) &* ldc
       r &+= 1
     }
     let direct = columns == tileColumns && (full || high == 4)
@@ -223,9 +222,9 @@ func placeColumns(
       target = UnsafePointer(tiles.edgeRows)
     }
     if full {
-      columnsTile(a + r0, lda, length, b, ldb, target, accumulate)
+      columnsTile(a, b, segments, r0, length, lda, ldb, target, accumulate)
     } else {
-      rowsTile4(tiles.a, 1, length, lda, b, ldb, target, accumulate)
+      columnsTile4(a, b, segments, r0, high, length, lda, ldb, target, accumulate)
     }
     if !direct { finishEdge(high, columns, tiles.c, tiles.edge, tiles.edgeRows) }
     r0 &+= high

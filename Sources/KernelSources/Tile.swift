@@ -171,11 +171,10 @@ typealias TargetRows = UnsafePointer<Target>
   }
 #endif
 
-/// As above for 4 rows, the numbers of a row `strideA` apart (also the ragged edge of the columns form).
+/// As above for 4 rows.
 @inline(never)
 func rowsTile4(
-  _ a: Rows, _ segments: Int, _ length: Int, _ strideA: Int, _ b: Source, _ strideB: Int,
-  _ c: TargetRows, _ accumulate: Bool
+  _ a: Rows, _ segments: Int, _ length: Int, _ b: Source, _ c: TargetRows, _ accumulate: Bool
 ) {
   var s = zeroFour()
   if accumulate { read(&s, c) }
@@ -185,26 +184,26 @@ func rowsTile4(
   while rows < end {
     let a0 = rows[0], a1 = rows[1], a2 = rows[2], a3 = rows[3]
     var k = 0
-    let last = length &* strideA
-    while k < last {
+    while k < length {
       let b0 = load(p)
       let b1 = load(p + width)
       step(&s, a0[k], a1[k], a2[k], a3[k], b0, b1)
-      p += strideB
-      k &+= strideA
+      p += tileColumns
+      k &+= 1
     }
     rows += tileRows
   }
   write(s, c)
 }
 
-// Columns form. C[r, :] (+)= Σₖ a[k·strideA + r] · b[k·strideB, :], the rows r contiguous in memory.
+// Columns form. C[r, :] (+)= Σ over segments, k < length of a[s][k·strideA + r] · b[s][k·strideB, :]: the rows r are
+// contiguous in memory. Segments are rows of an image.
 
 /// All rows of a full tile.
 @inline(never)
 func columnsTile(
-  _ a: Source, _ strideA: Int, _ length: Int, _ b: Source, _ strideB: Int, _ c: TargetRows,
-  _ accumulate: Bool
+  _ a: Rows, _ b: Rows, _ segments: Int, _ offset: Int, _ length: Int, _ strideA: Int,
+  _ strideB: Int, _ c: TargetRows, _ accumulate: Bool
 ) {
   var s = zeroFour()
   #if WIDTH16
@@ -220,28 +219,59 @@ func columnsTile(
       read(&u, c + 8)
     #endif
   }
-  var p = b
-  var q = a
-  var k = length
-  while k > 0 {
-    let b0 = load(p)
-    let b1 = load(p + width)
-    step(&s, q[0], q[1], q[2], q[3], b0, b1)
-    #if WIDTH16
-      step(&t, q[4], q[5], q[6], q[7], b0, b1)
-      step(&u, q[8], q[9], q[10], q[11], b0, b1)
-    #else
-      step(&t, q[4], q[5], b0, b1)
-    #endif
-    p += strideB
-    q += strideA
-    k &-= 1
+  var segment = 0
+  while segment < segments {
+    var p = b[segment]
+    var q = a[segment] + offset
+    var k = length
+    while k > 0 {
+      let b0 = load(p)
+      let b1 = load(p + width)
+      step(&s, q[0], q[1], q[2], q[3], b0, b1)
+      #if WIDTH16
+        step(&t, q[4], q[5], q[6], q[7], b0, b1)
+        step(&u, q[8], q[9], q[10], q[11], b0, b1)
+      #else
+        step(&t, q[4], q[5], b0, b1)
+      #endif
+      p += strideB
+      q += strideA
+      k &-= 1
+    }
+    segment &+= 1
   }
   write(s, c)
   write(t, c + 4)
   #if WIDTH16
     write(u, c + 8)
   #endif
+}
+
+/// Up to four rows; missing ones repeat the last.
+@inline(never)
+func columnsTile4(
+  _ a: Rows, _ b: Rows, _ segments: Int, _ offset: Int, _ rows: Int, _ length: Int,
+  _ strideA: Int, _ strideB: Int, _ c: TargetRows, _ accumulate: Bool
+) {
+  var s = zeroFour()
+  if accumulate { read(&s, c) }
+  let r1 = rows > 1 ? 1 : 0
+  let r2 = rows > 2 ? 2 : rows &- 1
+  let r3 = rows > 3 ? 3 : rows &- 1
+  var segment = 0
+  while segment < segments {
+    var p = b[segment]
+    var q = a[segment] + offset
+    var k = length
+    while k > 0 {
+      step(&s, q[0], q[r1], q[r2], q[r3], load(p), load(p + width))
+      p += strideB
+      q += strideA
+      k &-= 1
+    }
+    segment &+= 1
+  }
+  write(s, c)
 }
 
 /// Rows form for `rows` ≤ tileRows rows: the smallest tile that holds them. Pointers of rows beyond must be valid
@@ -257,13 +287,13 @@ func rowsTile(
     } else if rows > 4 {
       rowsTile8(a, segments, length, b, c, accumulate)
     } else {
-      rowsTile4(a, segments, length, 1, b, tileColumns, c, accumulate)
+      rowsTile4(a, segments, length, b, c, accumulate)
     }
   #else
     if rows > 4 {
       rowsTile6(a, segments, length, b, c, accumulate)
     } else {
-      rowsTile4(a, segments, length, 1, b, tileColumns, c, accumulate)
+      rowsTile4(a, segments, length, b, c, accumulate)
     }
   #endif
 }

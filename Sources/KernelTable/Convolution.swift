@@ -95,25 +95,36 @@ package struct ConvolutionArguments {
     return splits > 1 ? splits * filterCount : 0
   }
 
+  /// The most pixels of one block, forward or backward, with a tile to spare.
+  @inline(never)
+  package func blockPixels(_ unit: GemmUnit) -> Int {
+    let forward = convolutionBlocks(
+      batch: batch, height: yHeight, width: yWidth, step: 1, unit)
+    let backward = convolutionBlocks(
+      batch: batch, height: xHeight, width: xWidth, step: strideHeight, unit)
+    let most = forward.pixels > backward.pixels ? forward.pixels : backward.pixels
+    return most + 2 * unit.rows
+  }
+
   /// Scratch of one share of `convolution`, `convolutionInputGradient`.
   @inline(never)
   package func scratchBytes(_ unit: GemmUnit) -> Int {
-    let taps = kernelHeight * kernelWidth
-    let forward = convolutionBlocks(
-      batch: batch, height: yHeight, width: yWidth, step: 1, unit
-    ).pixels
-    let backward = convolutionBlocks(
-      batch: batch, height: xHeight, width: xWidth, step: strideHeight, unit
-    ).pixels
-    let pixels = (forward > backward ? forward : backward) + 2 * unit.rows
-    // Per pixel: where it lies, its row of C, a pointer for each tap, and the gathered patch of few channels.
-    let gathered =
-      (inChannels < convolutionFewChannels ? inChannels : 1)
-      + (outChannels < convolutionFewChannels ? outChannels : 1)
-    let zeros = (inChannels > outChannels ? inChannels : outChannels) + 64
-    return matrixScratchBytes + pixels * (64 + taps * 8 + (taps * gathered + 16) * 4)
-      + taps * 64 + zeros * 4 + (epilogue?.pointee.scratchBytes() ?? 0)
+    ownScratchBytes(unit) + (epilogue?.pointee.scratchBytes() ?? 0)
   }
+
+  /// The part before the epilogue's: pointers and places of each pixel and tap, gathered patches, zeros.
+  @inline(never)
+  package func ownScratchBytes(_ unit: GemmUnit) -> Int {
+    let taps = kernelHeight * kernelWidth
+    let few =
+      (inChannels < convolutionFewChannels ? inChannels : 0)
+      + (outChannels < convolutionFewChannels ? outChannels : 0)
+    let zeros = inChannels > outChannels ? inChannels : outChannels
+    let bytes =
+      matrixScratchBytes + blockPixels(unit) * (24 + taps * 8 + taps * few * 4) + zeros * 4 + 1024
+    return (bytes + 63) / 64 * 64
+  }
+
   /// Scratch of one share of `convolutionFilterGradient`.
   @inline(never)
   package func filterGradientScratchBytes(_ unit: GemmUnit) -> Int {

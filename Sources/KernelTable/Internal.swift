@@ -108,3 +108,87 @@ package struct TileScratch {
     self.edge = edge
   }
 }
+
+/// One dense convolution on a grid of target pixels: the whole of a forward convolution, or one of the phases of
+/// an input gradient. Target row i = rowFirst + rowStep·t reads the source rows t·rowScale + rowOffset + sign·u,
+/// u in 0..<tapRows; columns alike.
+package struct ConvolutionPhase {
+  package var source: UnsafePointer<Float>
+  package var sourceHeight: Int
+  package var sourceWidth: Int
+  package var sourceChannels: Int
+  package var target: UnsafeMutablePointer<Float>
+  package var targetHeight: Int
+  package var targetWidth: Int
+  package var targetChannels: Int
+  package var rowFirst: Int
+  package var rowStep: Int
+  package var rowScale: Int
+  package var rowOffset: Int
+  package var columnFirst: Int
+  package var columnStep: Int
+  package var columnScale: Int
+  package var columnOffset: Int
+  package var tapRows: Int
+  package var tapColumns: Int
+  package var sign: Int
+  /// This phase's panels.
+  package var packed: UnsafePointer<Float>
+
+  package init(
+    source: UnsafePointer<Float>, sourceHeight: Int, sourceWidth: Int, sourceChannels: Int,
+    target: UnsafeMutablePointer<Float>, targetHeight: Int, targetWidth: Int,
+    targetChannels: Int, packed: UnsafePointer<Float>
+  ) {
+    self.source = source
+    self.sourceHeight = sourceHeight
+    self.sourceWidth = sourceWidth
+    self.sourceChannels = sourceChannels
+    self.target = target
+    self.targetHeight = targetHeight
+    self.targetWidth = targetWidth
+    self.targetChannels = targetChannels
+    self.packed = packed
+    rowFirst = 0
+    rowStep = 1
+    rowScale = 1
+    rowOffset = 0
+    columnFirst = 0
+    columnStep = 1
+    columnScale = 1
+    columnOffset = 0
+    tapRows = 1
+    tapColumns = 1
+    sign = 1
+  }
+}
+
+/// The memory of a convolution's block of pixels, in a share's scratch.
+package struct ConvolutionScratch {
+  /// For each pixel: its row of the target, its source image, and the source row and column of tap (0, 0).
+  package var target: UnsafeMutablePointer<UnsafeMutablePointer<Float>>
+  package var image: UnsafeMutablePointer<UnsafePointer<Float>>
+  package var row: UnsafeMutablePointer<Int32>
+  package var column: UnsafeMutablePointer<Int32>
+  /// [tile][tap][tileRows] pointers to the source.
+  package var taps: UnsafeMutablePointer<UnsafePointer<Float>>
+  /// [pixel][tap][channel], where channels are few.
+  package var gathered: UnsafeMutablePointer<Float>
+  /// Zeros, as many as channels.
+  package var zeros: UnsafeMutablePointer<Float>
+
+  package init(
+    target: UnsafeMutablePointer<UnsafeMutablePointer<Float>>,
+    image: UnsafeMutablePointer<UnsafePointer<Float>>, row: UnsafeMutablePointer<Int32>,
+    column: UnsafeMutablePointer<Int32>, taps: UnsafeMutablePointer<UnsafePointer<Float>>,
+    gathered: UnsafeMutablePointer<Float>, zeros: UnsafeMutablePointer<Float>
+  ) {
+    self.target = target
+    self.image = image
+    self.row = row
+    self.column = column
+    self.taps = taps
+    self.gathered = gathered
+    self.zeros = zeros
+  }
+}
