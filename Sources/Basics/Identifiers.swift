@@ -16,14 +16,14 @@ package struct ID<Tag>: Hashable, Comparable, Sendable, CustomStringConvertible 
 package struct Table<Tag, Element> {
   package var elements: [Element]
 
-  package init() { elements = [] }
-  package init(_ elements: [Element]) { self.elements = elements }
-  package init(repeating element: Element, count: Int) {
+  @inlinable package init() { elements = [] }
+  @inlinable package init(_ elements: [Element]) { self.elements = elements }
+  @inlinable package init(repeating element: Element, count: Int) {
     elements = Array(repeating: element, count: count)
   }
 
   @inlinable package var count: Int { elements.count }
-  package var ids: [ID<Tag>] { elements.indices.map { ID<Tag>($0) } }
+  @inlinable package var ids: [ID<Tag>] { elements.indices.map { ID<Tag>($0) } }
 
   @inlinable package subscript(id: ID<Tag>) -> Element {
     get { elements[id.index] }
@@ -31,7 +31,7 @@ package struct Table<Tag, Element> {
   }
 
   /// Appends an element and returns its identifier.
-  package mutating func append(_ element: Element) -> ID<Tag> {
+  @inlinable package mutating func append(_ element: Element) -> ID<Tag> {
     elements.append(element)
     return ID<Tag>(elements.count - 1)
   }
@@ -68,7 +68,7 @@ package struct BitSet: Hashable, Sendable {
     if word < words.count { words[word] &= ~(1 << UInt64(index & 63)) }
   }
 
-  package func contains<Tag>(_ id: ID<Tag>) -> Bool { contains(id.index) }
+  @inlinable package func contains<Tag>(_ id: ID<Tag>) -> Bool { contains(id.index) }
   @discardableResult
-  package mutating func insert<Tag>(_ id: ID<Tag>) -> Bool { insert(id.index) }
+  @inlinable package mutating func insert<Tag>(_ id: ID<Tag>) -> Bool { insert(id.index) }
 }

@@ -172,6 +172,11 @@ extension Graph: Equatable {
       a.name == b.name, a.stage == b.stage, a.inputs == b.inputs, a.outputs == b.outputs,
       a.values.elements == b.values.elements, a.nodes.count == b.nodes.count
     else { return false }
+    // A pass that has found nothing to do gives back the graph it was given.
+    let isOneBuffer = a.nodes.elements.withUnsafeBufferPointer { x in
+      b.nodes.elements.withUnsafeBufferPointer { y in x.baseAddress == y.baseAddress }
+    }
+    if isOneBuffer { return true }
     return zip(a.nodes.elements, b.nodes.elements).allSatisfy { x, y in
       x.operands == y.operands && x.results == y.results && x.operation.isEqual(to: y.operation)
     }

@@ -15,6 +15,7 @@ package final class GraphBuilder {
   /// Whether equal operations on equal operands become one node.
   private let sharing: Bool
   private var known: [Key: NodeID] = [:]
+  private var knownInputs: [InputRole: ValueID] = [:]
 
   package init(name: String, stage: Stage = .raw, sharing: Bool = false) {
     graph = Graph(name: name, stage: stage)
@@ -23,10 +24,11 @@ package final class GraphBuilder {
 
   /// Appends an input of the graph; one that is there already is returned.
   package func input(_ role: InputRole, _ type: TensorType) throws(Diagnostic) -> ValueID {
-    if let known = graph.input(role) { return known }
+    if let known = knownInputs[role] { return known }
     let info = ValueInfo(type: try type.checked(), producer: nil, index: graph.inputs.count)
     let value = graph.values.append(info)
     graph.inputs.append(InputBinding(role: role, value: value))
+    knownInputs[role] = value
     return value
   }
 

@@ -25,8 +25,9 @@ package struct DeadCode: Pass {
   package let summary = "Drop what no output depends on."
 
   package func run(_ graph: Graph) throws(Diagnostic) -> Graph {
-    var rewriter = try GraphRewriter(graph)
     let live = graph.liveNodes()
+    if graph.nodes.ids.allSatisfy({ live.contains($0) }) { return graph }
+    var rewriter = try GraphRewriter(graph)
     for id in graph.nodes.ids where live.contains(id) { try rewriter.keep(graph.nodes[id]) }
     return rewriter.finish()
   }

@@ -17,6 +17,7 @@ package struct FoldConstants: Pass {
   private static let largestResult = 4096
 
   package func run(_ graph: Graph) throws(Diagnostic) -> Graph {
+    guard Self.hasWork(graph) else { return graph }
     var rewriter = try GraphRewriter(graph)
     for node in graph.nodes.elements {
       if let constant = try folded(node, rewriter) {
@@ -28,6 +29,19 @@ package struct FoldConstants: Pass {
       }
     }
     return rewriter.finish()
+  }
+
+  /// Whether there is a node that reads constants alone; most often there is none.
+  private static func hasWork(_ graph: Graph) -> Bool {
+    var constants = BitSet()
+    for node in graph.nodes.elements {
+      if node.operation is Constant {
+        constants.insert(node.results[0])
+      } else if !node.operands.isEmpty, node.operands.allSatisfy({ constants.contains($0) }) {
+        return true
+      }
+    }
+    return false
   }
 
   private func folded(_ node: Node, _ rewriter: GraphRewriter) throws(Diagnostic) -> Constant? {

@@ -163,8 +163,9 @@ enum BroadcastRules {
 
   /// Before: %2 = broadcast(%1)  %3 = add(%0, %2)     After: %3 = add(%0, %1)
   static func apply(_ match: Match) throws(Diagnostic) -> ValueID? {
-    let wide = match.operands.map(match.builder.type(of:))
     let sources = match.operands.map { source($0, match) }
+    guard sources.contains(where: { $0 != nil }) else { return nil }
+    let wide = match.operands.map(match.builder.type(of:))
     var narrow = wide
     var chosen = [Bool](repeating: false, count: wide.count)
     for (index, source) in sources.enumerated() {

@@ -16,7 +16,7 @@ import Testing
     return try [first, second].map { try ExpandGradients().run($0) }
   }
 
-  @Test(arguments: 0..<40)
+  @Test(arguments: 0..<25)
   func everyPassKeepsResults(_ seed: Int) throws {
     for graph in try Self.graphs(seed) {
       for pass in Pipeline.allPasses {
@@ -36,7 +36,7 @@ import Testing
     }
   }
 
-  @Test(arguments: 0..<40)
+  @Test(arguments: 0..<25)
   func theRegionsOfEpiloguesKeepResults(_ seed: Int) throws {
     for graph in try Self.graphs(seed) {
       let regions = try FuseElementwise().run(Simplify().run(graph))
@@ -47,7 +47,7 @@ import Testing
     }
   }
 
-  @Test(arguments: 0..<60)
+  @Test(arguments: 0..<30)
   func standardPipelineAgreesWithNone(_ seed: Int) throws {
     let graph = try RewritableGraph.make(seed: UInt64(seed), gradients: seed % 3 != 0)
     let plain = try PassRunner(.unoptimized).run(graph).graph
@@ -63,7 +63,7 @@ import Testing
   }
 
   /// Passes that come before differentiation must leave the gradients as they are.
-  @Test(arguments: 0..<60)
+  @Test(arguments: 0..<30)
   func passesOverRawGraphsKeepGradients(_ seed: Int) throws {
     let graph = try RewritableGraph.make(seed: UInt64(seed), gradients: true)
     let plain = try ExpandGradients().run(graph)
