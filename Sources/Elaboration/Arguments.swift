@@ -1,5 +1,6 @@
-// Arguments: matched to a function's parameters by position and label, evaluated in the order of the text, and
-// read by the function as what it needs, with a diagnostic at the argument where it is something else.
+// Arguments: matched to a function's parameters by position and label, evaluated in the order of
+// the text, and read by the function as what it needs, with a diagnostic at the argument where it
+// is something else.
 
 import Basics
 import GraphIR

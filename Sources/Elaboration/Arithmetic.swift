@@ -1,5 +1,5 @@
-// Operators: on constants exactly, on tensors by NumPy's broadcasting. A number written in the program takes
-// the element type of the tensor it meets.
+// Operators: on constants exactly, on tensors by NumPy's broadcasting. A number written in the
+// program takes the element type of the tensor it meets.
 
 import Basics
 import GraphIR
@@ -55,8 +55,8 @@ extension Elaborator {
 
   // MARK: Tensors
 
-  /// A value as a tensor; numbers become scalars, lists constant tensors. `element` is the type that numbers take;
-  /// without it integers become f32, except in lists.
+  /// A value as a tensor; numbers become scalars, lists constant tensors. `element` is the type
+  /// that numbers take; without it integers become f32, except in lists.
   func tensor(
     _ value: Value, at range: SourceRange, element: ElementType? = nil
   ) throws(Diagnostic) -> TensorValue {
@@ -154,8 +154,9 @@ extension Elaborator {
     return TensorValue(id: id, type: builder.type(of: id), place: x.place)
   }
 
-  /// Both operands as tensors of one element type: f32 wins over f64 (which only schedules have), both over i32;
-  /// a number takes the tensor's type, but makes an i32 tensor f32 if it has a fraction.
+  /// Both operands as tensors of one element type: f32 wins over f64 (which only schedules have),
+  /// both over i32; a number takes the tensor's type, but makes an i32 tensor f32 if it has a
+  /// fraction.
   func promoted(
     _ a: Operand, _ b: Operand, _ name: String
   ) throws(Diagnostic) -> (TensorValue, TensorValue) {

@@ -1,5 +1,5 @@
-// What a function of the language sees when it is called: its arguments, read as what they must be, and the
-// builder. Every reading error names the parameter and stands at the argument.
+// What a function of the language sees when it is called: its arguments, read as what they must be,
+// and the builder. Every reading error names the parameter and stands at the argument.
 
 import Basics
 import GraphIR

@@ -1,5 +1,5 @@
-// Calls: of the language's own functions and layers through the library, of networks (inlined, with dimension
-// variables bound) and of blocks.
+// Calls: of the language's own functions and layers through the library, of networks (inlined, with
+// dimension variables bound) and of blocks.
 
 import Basics
 import GraphIR
@@ -49,7 +49,8 @@ extension Elaborator {
       help: suggestion(for: name.text, in: candidates))
   }
 
-  /// Checks what can be checked of a stage whose piped value is wrong: that the function is there and takes the labels.
+  /// Checks what can be checked of a stage whose piped value is wrong: that the function is there
+  /// and takes the labels.
   func inspect(_ call: Call) throws(Diagnostic) {
     let name = call.function.text
     if let entry = FunctionLibrary.entry(name) {
@@ -72,7 +73,8 @@ extension Elaborator {
       arguments, to: entry.parameters.map { [$0.name] + $0.aliases },
       required: entry.parameters.map { $0.standard == nil && !$0.isOptional },
       of: call.function, signature: entry.signature)
-    // Evaluated in the order of the text, which is the order of the matched places except for labels.
+    // Evaluated in the order of the text, which is the order of the matched places except for
+    // labels.
     var bound: [String: (value: Value, range: SourceRange)] = [:]
     var isWrong = false
     let order = matched.indices.filter { matched[$0] != nil }.sorted {
@@ -247,8 +249,8 @@ extension Elaborator {
     }
   }
 
-  /// The statements and the result of a network, block or sample. After an error the statements that follow are
-  /// still read, so that their own errors show.
+  /// The statements and the result of a network, block or sample. After an error the statements
+  /// that follow are still read, so that their own errors show.
   func evaluateBody(_ body: Body, owner: String) throws(Diagnostic) -> Value {
     let errors = errorCount
     for statement in body.statements {
@@ -281,7 +283,8 @@ extension Elaborator {
       help: "let \(item.name.text) = … defines a new one")
   }
 
-  /// `let name = value`, `let (a, _) = value`. Names whose value is wrong are bound to nothing, silently.
+  /// `let name = value`, `let (a, _) = value`. Names whose value is wrong are bound to nothing,
+  /// silently.
   func evaluateLet(_ item: LetStatement) {
     var value: Value?
     attempt { () throws(Diagnostic) in value = try evaluate(item.value) }
@@ -309,8 +312,8 @@ extension Elaborator {
     }
   }
 
-  /// Binds a name in the current scope; a second definition there is an error, except in later rounds of a `repeat`,
-  /// where the same statement comes again.
+  /// Binds a name in the current scope; a second definition there is an error, except in later
+  /// rounds of a `repeat`, where the same statement comes again.
   private func bind(_ name: Name, _ value: Value?) {
     if let first = frame.scope.local(name.text), first.range != name.range {
       report(

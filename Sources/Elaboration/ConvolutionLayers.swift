@@ -1,5 +1,5 @@
-// Convolutions, plain and transposed, as layers and as functions of any kernel. Images are NHWC, kernels
-// [kh, kw, in, out] in both cases, `in` being the channels of the image.
+// Convolutions, plain and transposed, as layers and as functions of any kernel. Images are NHWC,
+// kernels [kh, kw, in, out] in both cases, `in` being the channels of the image.
 
 import Basics
 import GraphIR
@@ -86,7 +86,8 @@ extension CallSite {
     guard w.type.shape[2] == x.type.shape[3] else {
       throw Diagnostic(
         "shape.mismatch",
-        "\(entry.name): the kernel is for \(w.type.shape[2]) channels, the image has \(x.type.shape[3])",
+        "\(entry.name): the kernel is for \(w.type.shape[2]) channels, "
+          + "the image has \(x.type.shape[3])",
         at: range(of: "w"),
         notes: [
           .init("the image is \(x.type)", at: x.place),
@@ -113,7 +114,8 @@ extension CallSite {
     return try builder.conv2D(x.id, w, stride: stride, padding: pads)
   }
 
-  /// [top, bottom, left, right] of a window that slides over `x`. `same`: out = ⌈in/s⌉, ⌊p/2⌋ of the padding before.
+  /// [top, bottom, left, right] of a window that slides over `x`. `same`: out = ⌈in/s⌉, ⌊p/2⌋ of
+  /// the padding before.
   func windowPadding(_ x: TensorValue, kernel: [Int], stride: [Int]) throws(Diagnostic) -> [Int] {
     switch try padding() {
     case .valid: return [0, 0, 0, 0]
@@ -131,7 +133,8 @@ extension CallSite {
     }
   }
 
-  /// A transposed convolution: the input gradient of the convolution that would bring its result to `x`.
+  /// A transposed convolution: the input gradient of the convolution that would bring its result to
+  /// `x`.
   func convolveTranspose(_ x: TensorValue, _ w: ValueID) throws(Diagnostic) -> ValueID {
     let kernel = builder.shape(of: w)
     let stride = try pair("stride")

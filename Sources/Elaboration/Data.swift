@@ -1,5 +1,5 @@
-// Data sources: their declarations, and their batches as inputs of the graphs. Sources that walk together form a
-// group, named by its head; a group has one position.
+// Data sources: their declarations, and their batches as inputs of the graphs. Sources that walk
+// together form a group, named by its head; a group has one position.
 
 import Basics
 import GraphIR
@@ -129,7 +129,8 @@ extension Elaborator {
     return declaration.with
   }
 
-  /// Sources that walk together bring batches of one size; no source walks with itself by way of others.
+  /// Sources that walk together bring batches of one size; no source walks with itself by way of
+  /// others.
   private func checkPair(_ info: DataDeclaration, _ item: DataItem) throws(Diagnostic) {
     var visited = [info.name]
     var current = info

@@ -1,5 +1,6 @@
-// The names of the top level: which there are, of which kind, and the constants among them with the values
-// that `--set` gives them. Constants are evaluated when first needed, so that a name may be used before it is defined.
+// The names of the top level: which there are, of which kind, and the constants among them with the
+// values that `--set` gives them. Constants are evaluated when first needed, so that a name may be
+// used before it is defined.
 
 import Basics
 import GraphIR

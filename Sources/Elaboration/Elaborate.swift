@@ -1,7 +1,8 @@
 // The entry points of the module: syntax tree in, program and diagnostics out.
 //
-// Elaboration runs twice. The first pass finds all errors and what can be known only at the end: which parameters
-// each network has, how each is updated (UpdatePlan), how many batches a step takes. The second makes the graphs.
+// Elaboration runs twice. The first pass finds all errors and what can be known only at the end:
+// which parameters each network has, how each is updated (UpdatePlan), how many batches a step
+// takes. The second makes the graphs.
 
 import Basics
 import GraphIR
@@ -14,8 +15,9 @@ package struct ElaborationOptions: Sendable {
   package var sampleCount: Int?
   /// `--seed N` of `gan-exec sample`: replaces the seed of every sample.
   package var sampleSeed: UInt64?
-  /// The shapes at which a network is instantiated by itself, as `gan-exec eval` needs it: they bind the dimension
-  /// variables of the signature. What does not fit the signature is left to the caller to report.
+  /// The shapes at which a network is instantiated by itself, as `gan-exec eval` needs it: they
+  /// bind the dimension variables of the signature. What does not fit the signature is left to the
+  /// caller to report.
   package var argumentShapes: [(network: String, argument: String, shape: [Int])]
 
   package init(
@@ -46,8 +48,8 @@ package func elaborate(
   Elaborator(file, source: source, options: options).run()
 }
 
-/// Parses and elaborates a text. With syntax errors, those alone are given: names that the parser left out
-/// would only be missed.
+/// Parses and elaborates a text. With syntax errors, those alone are given: names that the parser
+/// left out would only be missed.
 package func compile(
   _ source: SourceText, options: ElaborationOptions = ElaborationOptions()
 ) -> ElaborationResult {
@@ -101,7 +103,8 @@ extension Elaborator {
   }
 
   private func failure() -> ElaborationResult {
-    // No program without a reason: an error that was counted but never shown would be a bug of ours.
+    // No program without a reason: an error that was counted but never shown would be a bug of
+    // ours.
     if !diagnostics.contains(where: { $0.severity == .error }) {
       report(Diagnostic("internal", "the program could not be elaborated; this is a bug of ours"))
     }

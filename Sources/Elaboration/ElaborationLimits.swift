@@ -1,5 +1,5 @@
-// What a program may ask of the compiler at most. Each limit is a diagnostic, so that no file makes it hang,
-// overflow its stack or take memory without bound.
+// What a program may ask of the compiler at most. Each limit is a diagnostic, so that no file makes
+// it hang, overflow its stack or take memory without bound.
 
 package enum ElaborationLimits {
   /// Nodes of one graph before differentiation.

@@ -1,5 +1,5 @@
-// The elaborator: holds what is known of the program and where elaboration stands. Its parts are extensions
-// in the other files of this folder; Elaborate.swift is the driver.
+// The elaborator: holds what is known of the program and where elaboration stands. Its parts are
+// extensions in the other files of this folder; Elaborate.swift is the driver.
 
 import Basics
 import GraphIR
@@ -32,7 +32,8 @@ final class Elaborator {
   /// The highest round of each data source group in any step graph.
   var dataRounds: [String: Int] = [:]
 
-  /// The `every` statements that hold computations, by place, and which of them the present variant holds (bits).
+  /// The `every` statements that hold computations, by place, and which of them the present variant
+  /// holds (bits).
   var conditionalBlocks: [Int32: Int] = [:]
   var activeBlocks = 0
   /// Set while a network that is never called is tried at a size: its errors may not stay.
@@ -59,7 +60,8 @@ final class Elaborator {
 
   // MARK: Diagnostics
 
-  /// Adds a diagnostic, unless the same has been given for the same place: bodies are elaborated several times.
+  /// Adds a diagnostic, unless the same has been given for the same place: bodies are elaborated
+  /// several times.
   func report(_ diagnostic: Diagnostic) {
     guard !diagnostic.isReported else { return }
     var diagnostic = diagnostic

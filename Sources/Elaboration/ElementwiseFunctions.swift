@@ -1,4 +1,5 @@
-// Element-wise functions. On constants they compute at once, so that shapes, rates and settings may use them.
+// Element-wise functions. On constants they compute at once, so that shapes, rates and settings may
+// use them.
 
 import Basics
 import GraphIR

@@ -1,5 +1,5 @@
-// Expressions to values: literals, names, operators, pipes. Errors are thrown; where several parts of one
-// expression are wrong, each is reported.
+// Expressions to values: literals, names, operators, pipes. Errors are thrown; where several parts
+// of one expression are wrong, each is reported.
 
 import Basics
 import GraphIR
@@ -42,7 +42,8 @@ extension Elaborator {
     }
   }
 
-  /// `head |> f(a) |> g()`. Behind a value that is wrong, the names and labels of the stages are still checked.
+  /// `head |> f(a) |> g()`. Behind a value that is wrong, the names and labels of the stages are
+  /// still checked.
   private func evaluatePipe(
     _ head: Expression, _ stages: [PipeStage]
   ) throws(Diagnostic) -> Value {
@@ -82,7 +83,8 @@ extension Elaborator {
     return values
   }
 
-  /// Runs a computation whose nodes come from `range`; its result is known to be made there, its errors are placed there.
+  /// Runs a computation whose nodes come from `range`; its result is known to be made there, its
+  /// errors are placed there.
   func located(
     _ range: SourceRange, node: SourceRange? = nil, path: String? = nil,
     _ body: () throws(Diagnostic) -> Value
@@ -155,7 +157,8 @@ extension Elaborator {
     return names.sorted()
   }
 
-  /// `step` and `epoch` in `train`: scalars of f64, the type of schedules. They take part in f32 arithmetic as numbers do.
+  /// `step` and `epoch` in `train`: scalars of f64, the type of schedules. They take part in f32
+  /// arithmetic as numbers do.
   private func schedule(_ name: String, at range: SourceRange) throws(Diagnostic) -> Value {
     let counter = try builder.input(name == "step" ? .step : .epoch, .i32())
     return try located(range) { () throws(Diagnostic) -> Value in

@@ -1,5 +1,5 @@
-// Where elaboration stands: the graph under construction with the current version of every state, and the
-// body (train step, network, block) whose statements are being read.
+// Where elaboration stands: the graph under construction with the current version of every state,
+// and the body (train step, network, block) whose statements are being read.
 
 import Basics
 import GraphIR
@@ -41,8 +41,9 @@ final class GraphContext {
     return value
   }
 
-  /// Gives a state a new value, which later uses see and the step leaves behind. It carries no gradient: what the
-  /// value was computed from (losses, batch statistics) is not differentiated through.
+  /// Gives a state a new value, which later uses see and the step leaves behind. It carries no
+  /// gradient: what the value was computed from (losses, batch statistics) is not differentiated
+  /// through.
   func assign(_ state: StateDeclaration, _ value: ValueID) throws(Diagnostic) {
     let isFloat = builder.type(of: value).element.isFloat
     let constant = isFloat ? try builder.stopGradient(value) : value

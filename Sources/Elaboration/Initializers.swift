@@ -1,5 +1,6 @@
-// Initialisers: the list of those that a program may name, and how each becomes a distribution for a kernel
-// of given fans. Formulas: Glorot and Bengio 2010, He et al. 2015; `fanInUniform` is PyTorch's default.
+// Initialisers: the list of those that a program may name, and how each becomes a distribution for
+// a kernel of given fans. Formulas: Glorot and Bengio 2010, He et al. 2015; `fanInUniform` is
+// PyTorch's default.
 
 import Basics
 
@@ -52,7 +53,8 @@ struct Fans: Hashable, Sendable {
   var fanIn: Double
   var fanOut: Double
 
-  /// Keras' rule for any shape: the last two axes are in and out, what stands before is the receptive field.
+  /// Keras' rule for any shape: the last two axes are in and out, what stands before is the
+  /// receptive field.
   init(shape: [Int]) {
     switch shape.count {
     case 0:

@@ -1,5 +1,6 @@
-// The functions and layers of the language, as data: name, parameters with defaults, a sentence, and the small
-// function that builds them. The one list drives argument matching, suggestions, `explain` and the documentation.
+// The functions and layers of the language, as data: name, parameters with defaults, a sentence,
+// and the small function that builds them. The one list drives argument matching, suggestions,
+// `explain` and the documentation.
 
 import Basics
 import GraphIR
@@ -26,7 +27,8 @@ struct Parameter: Sendable {
   var kind: Kind
   /// What stands for it where it is left out.
   var standard: Value?
-  /// Whether it may be left out though it has no default value: the function says what happens then.
+  /// Whether it may be left out though it has no default value: the function says what happens
+  /// then.
   var isOptional: Bool
   /// Other spellings that are accepted.
   var aliases: [String]

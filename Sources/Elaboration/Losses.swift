@@ -11,7 +11,7 @@ extension FunctionLibrary {
   static let lossFunctions: [FunctionEntry] = [
     FunctionEntry(
       "bce", .loss, [p, target, Parameter("clip", .number, .float(1e-7))],
-      "Binary cross entropy of probabilities: from the logits where p is directly a sigmoid's result."
+      "Binary cross entropy of probabilities; from the logits where p is a sigmoid's result."
     ) { site throws(Diagnostic) in try binaryCrossEntropy(site) },
     FunctionEntry(
       "bceWithLogits", .loss, [.x, target], "Binary cross entropy of logits."
@@ -137,7 +137,8 @@ extension CallSite {
 }
 
 extension Elaborator {
-  /// The values that `loss` depends on by paths that carry a gradient. Paths end at the values of `stops`. O(its ancestors).
+  /// The values that `loss` depends on by paths that carry a gradient. Paths end at the values of
+  /// `stops`. O(its ancestors).
   func reach(from loss: ValueID, stoppingAt stops: Set<ValueID>) -> BitSet {
     let graph = builder.graph
     var reached = BitSet()

@@ -1,5 +1,5 @@
-// Calls of networks: dimension variables are bound from the arguments, the body is inlined at these sizes, the
-// result is checked against the signature.
+// Calls of networks: dimension variables are bound from the arguments, the body is inlined at these
+// sizes, the result is checked against the signature.
 
 import Basics
 import GraphIR
@@ -214,7 +214,8 @@ extension Elaborator {
     guard items.count == declared.count else {
       throw Diagnostic(
         "tuple.count",
-        "\(network.name.text) gives \(items.count) value\(items.count == 1 ? "" : "s"), but declares \(declared.count)",
+        "\(network.name.text) gives \(items.count) value\(items.count == 1 ? "" : "s"), "
+          + "but declares \(declared.count)",
         at: place, notes: [.init("it is declared here", at: network.result.range)])
     }
     var results: [Value] = []

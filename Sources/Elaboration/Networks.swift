@@ -1,5 +1,5 @@
-// Networks by themselves: their layer table, and their graphs in both modes; and the checks of declarations that
-// do not wait for a call.
+// Networks by themselves: their layer table, and their graphs in both modes; and the checks of
+// declarations that do not wait for a call.
 
 import Basics
 import GraphIR
@@ -20,7 +20,8 @@ extension Elaborator {
     }
   }
 
-  /// Duplicate parameters, element types, and dimension variables that look like misspelt constants.
+  /// Duplicate parameters, element types, and dimension variables that look like misspelt
+  /// constants.
   private func checkSignature(_ network: NetworkItem) {
     var names: [String: SourceRange] = [:]
     for parameter in network.parameters {
@@ -62,7 +63,8 @@ extension Elaborator {
     }
   }
 
-  /// The network at the sizes of its first call, in both modes. A network that is never called gets small sizes.
+  /// The network at the sizes of its first call, in both modes. A network that is never called gets
+  /// small sizes.
   func elaborateAlone(_ network: NetworkItem) -> NetworkProgram? {
     let name = network.name.text
     if failed.contains(name) || exhausted { return nil }
@@ -76,8 +78,8 @@ extension Elaborator {
         }
       }
     }
-    // No call says how large it is. One size may be too small for a window or not divide where another does, so
-    // only what fails at all of them is an error.
+    // No call says how large it is. One size may be too small for a window or not divide where
+    // another does, so only what fails at all of them is an error.
     let (known, failedBefore) = (errorCount, failed)
     for size in [1, 8, 32] {
       let sizes = Dictionary(uniqueKeysWithValues: variables.map { ($0, given[$0] ?? size) })

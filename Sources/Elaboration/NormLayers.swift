@@ -1,5 +1,6 @@
-// Normalisations: batch, instance, layer and group. Each is moments and element-wise arithmetic; only batch
-// normalisation has states besides its parameters, and moves them at every call in training mode.
+// Normalisations: batch, instance, layer and group. Each is moments and element-wise arithmetic;
+// only batch normalisation has states besides its parameters, and moves them at every call in
+// training mode.
 
 import Basics
 import GraphIR
@@ -133,7 +134,8 @@ extension CallSite {
     try elaborator.context.assign(state, try b.add(kept, fresh))
   }
 
-  /// (x − mean)/√(v + ε) over the axes of one example, then γ and β per channel in the shape `restoring`.
+  /// (x − mean)/√(v + ε) over the axes of one example, then γ and β per channel in the shape
+  /// `restoring`.
   func normalize(
     _ x: ValueID, axes: [Int], channels: Int, restoring shape: [Int]? = nil
   ) throws(Diagnostic) -> ValueID {

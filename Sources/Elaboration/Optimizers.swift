@@ -1,5 +1,5 @@
-// Optimisers: their list, how a program's call of one is read, and their rules as element-wise graphs. Step sizes
-// are computed in f64 and rounded once.
+// Optimisers: their list, how a program's call of one is read, and their rules as element-wise
+// graphs. Step sizes are computed in f64 and rounded once.
 
 import Basics
 import GraphIR

@@ -1,5 +1,5 @@
-// States: every parameter, running statistic, moment, counter and average of the program, declared once and read
-// in each graph where it stands.
+// States: every parameter, running statistic, moment, counter and average of the program, declared
+// once and read in each graph where it stands.
 
 import Basics
 import GraphIR

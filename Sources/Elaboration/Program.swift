@@ -1,5 +1,5 @@
-// What elaboration makes of a text: the graphs of the program and all that the runtime must know to feed them.
-// A value; nothing in it refers to the syntax tree.
+// What elaboration makes of a text: the graphs of the program and all that the runtime must know to
+// feed them. A value; nothing in it refers to the syntax tree.
 
 import Basics
 import GraphIR
@@ -9,8 +9,9 @@ package enum Initializer: Hashable, Sendable {
   case constant(Double)
   case normal(deviation: Double)
   case uniform(low: Double, high: Double)
-  /// Truncated normal as Keras draws it: `deviation` is that of the result. Who draws takes a normal of deviation
-  /// s = `deviation` / 0.87962566103423978 and draws again what lies outside of ±2 s.
+  /// Truncated normal as Keras draws it: `deviation` is that of the result. Who draws takes a
+  /// normal of deviation s = `deviation` / 0.87962566103423978 and draws again what lies outside of
+  /// ±2 s.
   case truncatedNormal(deviation: Double)
   /// A copy of another state: moving averages.
   case copy(of: String)
@@ -50,7 +51,8 @@ package struct DataDeclaration: Hashable, Sendable {
   package enum Source: Hashable, Sendable {
     /// A named set or a path, as written after `from`.
     case named(String)
-    /// A part of another source, such as its labels: it walks with that source and follows it when replaced.
+    /// A part of another source, such as its labels: it walks with that source and follows it when
+    /// replaced.
     case part(of: String, name: String)
   }
   package var name: String
@@ -114,8 +116,9 @@ package struct TrainProgram: Sendable {
   package var graph: Graph
   /// The number of `every N steps` blocks that hold computations.
   package var conditionalBlocks: Int
-  /// The raw step graph in which the given conditional blocks stand (bit i: block i); `variants[0]` equals `graph`.
-  /// All combinations are there; the language limits the number of such blocks to four.
+  /// The raw step graph in which the given conditional blocks stand (bit i: block i); `variants[0]`
+  /// equals `graph`. All combinations are there; the language limits the number of such blocks to
+  /// four.
   package var variants: [Graph]
 
   package init(
@@ -139,7 +142,8 @@ package struct SampleProgram: Sendable {
   package var seed: UInt64
   /// Its results are `.result("0")`, `.result("1")`, …; images first.
   package var graph: Graph
-  /// The range of the images for showing them: that of the data source the program has, else −1...1.
+  /// The range of the images for showing them: that of the data source the program has, else
+  /// −1...1.
   package var low: Double
   package var high: Double
 
@@ -155,7 +159,8 @@ package struct SampleProgram: Sendable {
 
 /// A row of the table that `gan-compile FILE` shows for a network.
 package struct LayerSummary: Hashable, Sendable {
-  /// The layer's path below the network, such as `dense_1`, or the function's name where it owns nothing.
+  /// The layer's path below the network, such as `dense_1`, or the function's name where it owns
+  /// nothing.
   package var name: String
   package var kind: String
   package var output: TensorType
@@ -171,7 +176,8 @@ package struct LayerSummary: Hashable, Sendable {
   }
 }
 
-/// One network, instantiated by itself at the sizes of its first call (or dimension variables 1 where it is never called).
+/// One network, instantiated by itself at the sizes of its first call (or dimension variables 1
+/// where it is never called).
 package struct NetworkProgram: Sendable {
   package var name: String
   package var arguments: [(name: String, type: TensorType)]

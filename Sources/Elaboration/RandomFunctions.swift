@@ -1,4 +1,5 @@
-// Random numbers. Each draw has a stream of its own, a hash of the path of calls, the use in it and the round of
+// Random numbers. Each draw has a stream of its own, a hash of the path of calls, the use in it and
+// the round of
 // `repeat`, so that it is fresh at each step, reproducible, and not disturbed by edits elsewhere.
 
 import Basics

@@ -1,4 +1,5 @@
-// The training step: statements top to bottom, `repeat` unrolled, and one graph for each combination of the
+// The training step: statements top to bottom, `repeat` unrolled, and one graph for each
+// combination of the
 // `every N steps` blocks that hold computations.
 
 import Basics
@@ -260,7 +261,8 @@ extension Elaborator {
 
   // MARK: average
 
-  /// average ← decay·average + (1 − decay)·current, for every parameter and running statistic of the network.
+  /// average ← decay·average + (1 − decay)·current, for every parameter and running statistic of
+  /// the network.
   private func evaluateAverage(_ item: AverageStatement) throws(Diagnostic) {
     guard declarations.averages[item.name.text]?.range == item.range else { throw .reported }
     let network = item.network.text

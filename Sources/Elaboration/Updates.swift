@@ -1,5 +1,6 @@
-// Updates: the gradient of a loss with respect to parameters as they are at this point, and the optimiser's rule
-// as element-wise arithmetic. Which counters parameters share is decided between the two passes of elaboration.
+// Updates: the gradient of a loss with respect to parameters as they are at this point, and the
+// optimiser's rule as element-wise arithmetic. Which counters parameters share is decided between
+// the two passes of elaboration.
 
 import Basics
 import GraphIR
@@ -8,10 +9,10 @@ import Operators
 
 /// How each parameter is updated, learned in the first pass and used in the second.
 ///
-/// An optimiser owns moments and one count for each parameter. Parameters of one network that the optimiser reaches
-/// at exactly the same updates, in every variant of the step, always have equal counts, so they share one counter,
-/// `OPTIMIZER/NETWORK/count`. Where an update reaches only some of them, each such group has its own,
-/// `OPTIMIZER/FIRST PARAMETER/count`.
+/// An optimiser owns moments and one count for each parameter. Parameters of one network that the
+/// optimiser reaches at exactly the same updates, in every variant of the step, always have equal
+/// counts, so they share one counter, `OPTIMIZER/NETWORK/count`. Where an update reaches only some
+/// of them, each such group has its own, `OPTIMIZER/FIRST PARAMETER/count`.
 struct UpdatePlan {
   struct Key: Hashable {
     var optimizer: String
@@ -206,8 +207,8 @@ extension Elaborator {
 
   // MARK: Inline optimisers
 
-  /// Names the owners of inline optimisers by the networks they update, in the order of the text, and warns where two
-  /// of them stand on one network.
+  /// Names the owners of inline optimisers by the networks they update, in the order of the text,
+  /// and warns where two of them stand on one network.
   func collectInlineOptimizers() {
     guard let train = declarations.train else { return }
     var taken: [String: Int] = [:]

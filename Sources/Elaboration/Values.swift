@@ -1,5 +1,6 @@
-// What an expression stands for while a program is elaborated: a compile-time constant, a value of the graph
-// under construction, or a group of them. And the scopes in which names are bound to values.
+// What an expression stands for while a program is elaborated: a compile-time constant, a value of
+// the graph under construction, or a group of them. And the scopes in which names are bound to
+// values.
 
 import Basics
 import GraphIR
@@ -102,7 +103,8 @@ final class Scope {
 }
 
 extension Diagnostic {
-  /// Thrown in place of an error that has been reported already, so that its consequences stay silent.
+  /// Thrown in place of an error that has been reported already, so that its consequences stay
+  /// silent.
   static let reported = Diagnostic("", "")
   var isReported: Bool { code.isEmpty }
 

@@ -1,5 +1,5 @@
-// The functions of the language by their values: each expression of x = [[1, -2, 3], [0.5, 4, -1]] and of an image
-// against the numbers it must give.
+// The functions of the language by their values: each expression of x = [[1, -2, 3], [0.5, 4, -1]]
+// and of an image against the numbers it must give.
 
 import Basics
 import Elaboration

@@ -1,4 +1,5 @@
-// The six programs of Graphs against MODELS.md: parameter counts, output shapes, schedules, samples.
+// The six programs of Graphs against MODELS.md: parameter counts, output shapes, schedules,
+// samples.
 
 import Basics
 import Elaboration
@@ -147,8 +148,8 @@ private let models = [
       else { return nil }
       return high
     }
-    // Glorot: √(6/(in + out)); a transposed convolution counts its 64 output channels as its fan-in, which is the
-    // same sum.
+    // Glorot: √(6/(in + out)); a transposed convolution counts its 64 output channels as its
+    // fan-in, which is the same sum.
     #expect(limit("generator/dense/kernel") == (6.0 / Double(100 + 12544)).squareRoot())
     #expect(
       limit("generator/convTranspose2D_1/kernel") == (6.0 / Double(25 * (128 + 64))).squareRoot())

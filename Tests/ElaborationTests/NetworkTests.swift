@@ -1,4 +1,5 @@
-// Networks and layers: paths, shared parameters, modes, running statistics, averages, blocks, shapes of layers.
+// Networks and layers: paths, shared parameters, modes, running statistics, averages, blocks,
+// shapes of layers.
 
 import Basics
 import Elaboration
@@ -93,7 +94,9 @@ private func results(
 
   @Test func batchNormInBothModes() throws {
     let text = """
-      network f(x: [3, 2]) -> [3, 2] { x |> batchNorm(momentum: 0.9, epsilon: 0.5, variance: unbiased) }
+      network f(x: [3, 2]) -> [3, 2] {
+        x |> batchNorm(momentum: 0.9, epsilon: 0.5, variance: unbiased)
+      }
       """
     let x = HostTensor(.f32(3, 2), [1, 2, 3, 5, 8, -1])
     let states = [
@@ -146,7 +149,8 @@ private func results(
     let graph = try #require(program.train).graph
     let x = HostTensor(.f32(2, 1), [6, 10])
     let result = try run(graph, states: initialStates(program), data: ["x": x])
-    // The mean is 8, the variance 4: 0 → 4 → 6 and 1 → 2.5 → 3.25. Inference sees what has moved before it.
+    // The mean is 8, the variance 4: 0 → 4 → 6 and 1 → 2.5 → 3.25. Inference sees what has moved
+    // before it.
     #expect(close(result.states["f/batchNorm/runningMean"]!.values, [6]))
     #expect(close(result.states["f/batchNorm/runningVariance"]!.values, [3.25]))
     #expect(close([result.report("early")], [8 / (2.5 + 1e-3).squareRoot()]))
@@ -286,7 +290,11 @@ private func results(
 
   @Test func unusedNetworksAreElaboratedToo() throws {
     let program = try compiled(
-      "network f(x: [n, h, w, 3]) -> [n, 2] { x |> conv2D(4, 5, padding: valid) |> globalAvgPool() |> dense(2) }"
+      """
+      network f(x: [n, h, w, 3]) -> [n, 2] {
+        x |> conv2D(4, 5, padding: valid) |> globalAvgPool() |> dense(2)
+      }
+      """
     )
     #expect(program.networks[0].trainableCount == 5 * 5 * 3 * 4 + 4 + 4 * 2 + 2)
     #expect(program.networks[0].arguments[0].type.shape == [8, 8, 8, 3])

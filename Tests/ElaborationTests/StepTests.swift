@@ -1,4 +1,5 @@
-// Steps as a whole: repeat, data rounds, random streams, gradients inside a step, losses, settings, several errors.
+// Steps as a whole: repeat, data rounds, random streams, gradients inside a step, losses, settings,
+// several errors.
 
 import Basics
 import Elaboration
@@ -11,8 +12,12 @@ private let wganGP = """
   let batch  = 4
   let latent = 3
   data images: [batch, 4, 4, 1] in -1...1 from "fashion-mnist"
-  network generator(z: [n, latent]) -> [n, 4, 4, 1] { z |> dense(16) |> tanh() |> reshape([n, 4, 4, 1]) }
-  network critic(x: [n, 4, 4, 1]) -> [n, 1] { x |> conv2D(3, 3) |> leakyReLU(0.2) |> flatten() |> dense(1) }
+  network generator(z: [n, latent]) -> [n, 4, 4, 1] {
+    z |> dense(16) |> tanh() |> reshape([n, 4, 4, 1])
+  }
+  network critic(x: [n, 4, 4, 1]) -> [n, 1] {
+    x |> conv2D(3, 3) |> leakyReLU(0.2) |> flatten() |> dense(1)
+  }
   train(steps: 20000) {
     repeat 5 {
       let fake = stopGradient(generator(normal([batch, latent])))

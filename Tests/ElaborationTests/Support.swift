@@ -1,4 +1,5 @@
-// What the tests of elaboration share: compiling a text, and running graphs of it in the reference evaluator.
+// What the tests of elaboration share: compiling a text, and running graphs of it in the reference
+// evaluator.
 
 import Basics
 import Elaboration
@@ -50,8 +51,8 @@ struct Run {
   func report(_ name: String) -> Double { reports[name]?.values.first ?? .nan }
 }
 
-/// Runs a graph. States that are not given begin with small numbers that differ from element to element; data with
-/// others.
+/// Runs a graph. States that are not given begin with small numbers that differ from element to
+/// element; data with others.
 func run(
   _ graph: Graph, states: [String: HostTensor] = [:], data: [String: HostTensor] = [:],
   arguments: [String: HostTensor] = [:], step: Int = 0, epoch: Int = 0

@@ -1,5 +1,5 @@
-// What a step computes: updates, versions of parameters, optimisers, counters; checked against formulas by running
-// the step in the reference evaluator.
+// What a step computes: updates, versions of parameters, optimisers, counters; checked against
+// formulas by running the step in the reference evaluator.
 
 import Basics
 import Elaboration
@@ -248,7 +248,11 @@ private func steps(_ text: String, _ count: Int) throws -> [Run] {
       scalarNet + """
         train(steps: 4) {
           update w minimizing sum(w()) with sgd(0.5)
-          every 2 steps { update u minimizing sum(u() * w()) with adam(0.1); let s = sum(u()); report s }
+          every 2 steps {
+            update u minimizing sum(u() * w()) with adam(0.1)
+            let s = sum(u())
+            report s
+          }
           every 3 steps { let t = sum(w()); report t; checkpoint }
           let last = sum(u())
           report last
