@@ -31,4 +31,13 @@ package func fillKernelTable(_ table: UnsafeMutablePointer<KernelTable>) {
   table.pointee.scatterAddRows = scatterAddRowsKernel
   table.pointee.oneHot = oneHotKernel
   table.pointee.iota = iotaKernel
+  table.pointee.upsampleNearest = upsampleNearestKernel
+  table.pointee.blockSum = blockSumKernel
+  table.pointee.upsampleBilinear = upsampleBilinearKernel
+  table.pointee.upsampleBilinearAdjoint = upsampleBilinearAdjointKernel
+  table.pointee.maxPool = maxPoolKernel
+  table.pointee.maxPoolGradient = maxPoolGradientKernel
+  table.pointee.maxPoolGather = maxPoolGatherKernel
+  table.pointee.averagePool = averagePoolKernel
+  table.pointee.averagePoolGradient = averagePoolGradientKernel
 }
