@@ -42,8 +42,10 @@ private struct SymbolicMemory {
   /// Whether the bytes there are the value's now.
   private var intact: [Bool]
   /// Values by the space they are in, so that a write looks only at those it may hit.
-  private var residents: [Extent.Space: [ValueID]] = [:]
+  private var residents: [Extent.Space: [(value: Int, start: Int, end: Int)]] = [:]
   private var ordered = BitSet()
+  /// Results of views and their operands, in order.
+  private var views: [(result: Int, operand: Int)] = []
   /// What each state's buffer holds at the end, where a copy has filled it.
   private var copied: [String: ValueID] = [:]
 
@@ -55,7 +57,7 @@ private struct SymbolicMemory {
     for value in graph.values.ids {
       guard let extent = extent(of: value, at: plan.placements[value]) else { continue }
       extents[value.index] = extent
-      residents[extent.space, default: []].append(value)
+      residents[extent.space, default: []].append((value.index, extent.start, extent.end))
     }
     for input in graph.inputs { intact[input.value.index] = true }
   }
@@ -127,11 +129,11 @@ private struct SymbolicMemory {
 
   /// Constants do not overlap unless they are views of one another.
   private func verifyConstants() throws(InternalError) {
-    let constants = (residents[.constants] ?? []).filter { intact[$0.index] }
-    let sorted = constants.sorted { extents[$0.index]!.start < extents[$1.index]!.start }
-    for (a, b) in zip(sorted, sorted.dropFirst())
-    where extents[a.index]!.overlaps(extents[b.index]!) {
-      throw InternalError("constants \(a) and \(b) of plan \"\(graph.name)\" overlap")
+    let constants = (residents[.constants] ?? []).filter { intact[$0.value] }
+    let sorted = constants.sorted { ($0.start, $0.value) < ($1.start, $1.value) }
+    for (a, b) in zip(sorted, sorted.dropFirst()) where b.start < a.end {
+      throw InternalError(
+        "constants \(ValueID(a.value)) and \(ValueID(b.value)) of plan \"\(graph.name)\" overlap")
     }
   }
 
@@ -152,7 +154,8 @@ private struct SymbolicMemory {
       }
     }
     // Views come to life with their operand.
-    try refreshViews()
+    try findViews()
+    refreshViews()
     for id in plan.order { try run(id) }
   }
 
@@ -179,7 +182,7 @@ private struct SymbolicMemory {
     }
     for extent in written { invalidate(extent) }
     for result in node.results { intact[result.index] = true }
-    try refreshViews()
+    refreshViews()
   }
 
   /// A result may share bytes with an operand only element by element.
@@ -204,17 +207,17 @@ private struct SymbolicMemory {
   }
 
   private mutating func invalidate(_ extent: Extent) {
-    for value in residents[extent.space] ?? [] where extents[value.index]!.overlaps(extent) {
-      intact[value.index] = false
+    for resident in residents[extent.space] ?? []
+    where resident.start < extent.end && extent.start < resident.end {
+      intact[resident.value] = false
     }
   }
 
-  /// A view holds its value as long as its operand does at the same place.
-  private mutating func refreshViews() throws(InternalError) {
+  /// Finds the views, which must lie where their operand does.
+  private mutating func findViews() throws(InternalError) {
     for id in graph.nodes.ids where graph.nodes[id].operation.isReshape {
-      let node = graph.nodes[id]
-      let result = node.results[0]
-      guard let extent = extents[result.index], let source = extents[node.operands[0].index] else {
+      let (result, operand) = (graph.nodes[id].results[0], graph.nodes[id].operands[0])
+      guard let extent = extents[result.index], let source = extents[operand.index] else {
         continue
       }
       if ordered.contains(id) {
@@ -223,8 +226,13 @@ private struct SymbolicMemory {
       guard extent.space == source.space, extent.start == source.start else {
         throw InternalError("\(describe(id)) is a view elsewhere than its operand")
       }
-      intact[result.index] = intact[node.operands[0].index]
+      views.append((result.index, operand.index))
     }
+  }
+
+  /// A view holds its value as long as its operand does.
+  private mutating func refreshViews() {
+    for view in views { intact[view.result] = intact[view.operand] }
   }
 
   // MARK: The end of the step
