@@ -1,7 +1,8 @@
-// Arithmetic, comparisons and choices on whole vectors, as the compiler's own vector operations. The standard
-// library's work lane by lane, and leave it to the optimiser to find the vectors again: it does in a register
-// tile, but not in the long chains of a polynomial, nor with masks (measured: exp 0.14 numbers a nanosecond that
-// way). These overloads are preferred to the generic ones, as both operands are vectors of this module.
+// Arithmetic, comparisons and choices on whole vectors, as the compiler's own vector operations.
+// The standard library's work lane by lane, and leave it to the optimiser to find the vectors
+// again: it does in a register tile, but not in the long chains of a polynomial, nor with masks
+// (measured: exp 0.14 numbers a nanosecond that way). These overloads are preferred to the generic
+// ones, as both operands are vectors of this module.
 
 import Builtin
 

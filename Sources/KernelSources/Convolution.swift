@@ -1,10 +1,12 @@
-// Convolution forward and its input gradient: dense convolutions on grids of pixels, as matrix products whose rows
-// of A are pointers to the pixels under each tap (to zeros outside the image), with no copy of the image.
-// The input gradient with strides is one such product for each phase of the stride.
+// Convolution forward and its input gradient: dense convolutions on grids of pixels, as matrix
+// products whose rows of A are pointers to the pixels under each tap (to zeros outside the image),
+// with no copy of the image. The input gradient with strides is one such product for each phase of
+// the stride.
 
 import KernelTable
 
-/// y[n, i, j, o] = Σ x[n, i·sh − top + u, j·sw − left + v, c] · w[u, v, c, o]. ConvolutionArguments.
+/// y[n, i, j, o] = Σ x[n, i·sh − top + u, j·sw − left + v, c] · w[u, v, c, o].
+/// ConvolutionArguments.
 func convolutionKernel(
   _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
 ) {
@@ -23,7 +25,8 @@ func convolutionKernel(
   convolutionShare(p, phase, false, scratch, index, count)
 }
 
-/// dx[n, i, j, c] = Σ dy[n, (i + top − u)/sh, (j + left − v)/sw, o] · w[u, v, c, o]. ConvolutionArguments.
+/// dx[n, i, j, c] = Σ dy[n, (i + top − u)/sh, (j + left − v)/sw, o] · w[u, v, c, o].
+/// ConvolutionArguments.
 func convolutionInputGradientKernel(
   _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
 ) {
@@ -96,8 +99,8 @@ private func convolutionScratch(
     gathered: floats + (channels &+ 32), zeros: floats)
 }
 
-/// All phases of a block of rows. Phase (a, b) holds the taps u ≡ a, v ≡ b of the stride, and the pixels with
-/// i + top ≡ a, j + left ≡ b.
+/// All phases of a block of rows. Phase (a, b) holds the taps u ≡ a, v ≡ b of the stride, and the
+/// pixels with i + top ≡ a, j + left ≡ b.
 private func inputGradientBlock(
   _ p: UnsafePointer<ConvolutionArguments>, _ geometry: ConvolutionPhase, _ n0: Int,
   _ images: Int, _ i0: Int, _ rows: Int, _ tiles: TileScratch, _ memory: ConvolutionScratch
@@ -177,8 +180,8 @@ private func phaseBlock(
   }
 }
 
-/// Fills in the targets and source places of a phase's pixels in a block; returns their number. A last tile is
-/// completed with the last pixel.
+/// Fills in the targets and source places of a phase's pixels in a block; returns their number. A
+/// last tile is completed with the last pixel.
 private func listPixels(
   _ phase: ConvolutionPhase, _ n0: Int, _ images: Int, _ i0: Int, _ rows: Int,
   _ memory: ConvolutionScratch
@@ -263,25 +266,51 @@ private func pointTaps(_ phase: ConvolutionPhase, _ pixels: Int, _ memory: Convo
   }
 }
 
+/// True where tap `tap` of a tile lies outside the image for all its pixels.
+@inline(__always) private func isDead(
+  _ table: UnsafeMutablePointer<Source>, _ tap: Int, _ zeros: Target
+) -> Bool {
+  let at = table + tap &* tileRows
+  var r = 0
+  while r < tileRows && at[r] == UnsafePointer(zeros) { r &+= 1 }
+  return r == tileRows
+}
+
 /// Few channels: copies each pixel's patch into one row, and points memory.taps to the rows.
 private func gatherPatches(_ phase: ConvolutionPhase, _ pixels: Int, _ memory: ConvolutionScratch) {
   let channels = phase.sourceChannels
+  let run = phase.tapColumns &* channels
   var to = memory.gathered
   var pixel = 0
   while pixel < pixels || pixel % tileRows != 0 {
     memory.taps[pixel] = UnsafePointer(to)
+    let column = Int(memory.column[pixel])
+    let together =
+      phase.sign > 0 && column >= 0 && column &+ phase.tapColumns <= phase.sourceWidth
     var u = 0
     while u < phase.tapRows {
-      var v = 0
-      while v < phase.tapColumns {
-        let from = tapPointer(phase, pixel, u, v, memory)
+      let row = Int(memory.row[pixel]) &+ phase.sign &* u
+      if together && row >= 0 && row < phase.sourceHeight {
+        // The taps of this row lie one after the other.
+        let from = memory.image[pixel] + (row &* phase.sourceWidth &+ column) &* channels
         var c = 0
-        while c < channels {
+        while c < run {
           to[c] = from[c]
           c &+= 1
         }
-        to += channels
-        v &+= 1
+        to += run
+      } else {
+        var v = 0
+        while v < phase.tapColumns {
+          let from = tapPointer(phase, pixel, u, v, memory)
+          var c = 0
+          while c < channels {
+            to[c] = from[c]
+            c &+= 1
+          }
+          to += channels
+          v &+= 1
+        }
       }
       u &+= 1
     }
@@ -289,8 +318,9 @@ private func gatherPatches(_ phase: ConvolutionPhase, _ pixels: Int, _ memory: C
   }
 }
 
-/// The product of a block. Order: a piece of taps, panel, tile of pixels: the piece of the panel stays in the
-/// first-level cache while the tiles pass.
+/// The product of a block. Order: a piece of taps, panel, tile of pixels: the piece of the panel
+/// stays in the first-level cache while the tiles pass. Taps that lie outside the image for a
+/// whole tile are left out: in the input gradient of an unpadded convolution, up to half of them.
 private func multiplyBlock(
   _ phase: ConvolutionPhase, _ pixels: Int, _ segments: Int, _ length: Int, _ tiles: TileScratch,
   _ memory: ConvolutionScratch
@@ -299,91 +329,50 @@ private func multiplyBlock(
   let k = segments &* length
   let wanted = reductionBlock / length
   let piece = wanted < 1 ? 1 : wanted
+  // The first tap of each tile that counts (the source rows are not needed any more).
+  var tile = 0
+  while tile < pixels {
+    let table = memory.taps + tile &* segments
+    var tap = 0
+    while tap < segments && isDead(table, tap, memory.zeros) { tap &+= 1 }
+    memory.row[tile] = tap == segments ? 0 : Int32(truncatingIfNeeded: tap)
+    tile &+= tileRows
+  }
   var first = 0
   while first < segments {
-    let taps = segments &- first < piece ? segments &- first : piece
+    let end = segments &- first < piece ? segments : first &+ piece
     var c0 = 0
     while c0 < columns {
       let wide = columns &- c0 < tileColumns ? columns &- c0 : tileColumns
-      let panel = phase.packed + (c0 &* k &+ first &* length &* tileColumns)
+      let panel = phase.packed + c0 &* k
       var p0 = 0
       while p0 < pixels {
         let high = pixels &- p0 < tileRows ? pixels &- p0 : tileRows
+        let table = memory.taps + p0 &* segments
+        let live = Int(memory.row[p0])
         var r = 0
         while r < tileRows {
           tiles.c[r] = memory.target[p0 &+ r] + c0
           r &+= 1
         }
-        placeRowsTile(
-          high, wide, memory.taps + (p0 &* segments &+ first &* tileRows), taps, length, panel,
-          tiles.c, first > 0, tiles.edge, tiles.edgeRows)
+        var tap = first
+        while tap < end {
+          if tap != live && isDead(table, tap, memory.zeros) {
+            tap &+= 1
+            continue
+          }
+          let from = tap
+          tap &+= 1
+          while tap < end && !isDead(table, tap, memory.zeros) { tap &+= 1 }
+          placeRowsTile(
+            high, wide, table + from &* tileRows, tap &- from, length,
+            panel + from &* length &* tileColumns, tiles.c, from != live, tiles.edge,
+            tiles.edgeRows)
+        }
         p0 &+= tileRows
       }
       c0 &+= tileColumns
     }
-    first &+= taps
+    first = end
   }
-}
-
-/// Fewer than eight target channels: dot products along the source's channels, four pixels at once.
-private func narrowBlock(
-  _ phase: ConvolutionPhase, _ pixels: Int, _ segments: Int, _ length: Int,
-  _ memory: ConvolutionScratch
-) {
-  let k = segments &* length
-  var pixel = 0
-  while pixel < pixels {
-    // Pixels of one tile lie together in the table; four never cross a tile, as two rows remain of six.
-    let inTile = pixel % tileRows
-    let left = tileRows &- inTile < 4 ? tileRows &- inTile : 4
-    let rows = pixels &- pixel < left ? pixels &- pixel : left
-    let table = memory.taps + ((pixel &- inTile) &* segments &+ inTile)
-    var j = 0
-    while j < phase.targetChannels {
-      dotRows(
-        table, rows, segments, length, phase.packed + j &* k, memory.target + pixel, j)
-      j &+= 1
-    }
-    pixel &+= rows
-  }
-}
-
-/// target[r][j] = Σ over segments, k of a[segment·tileRows + r][k] · b[segment·length + k] for r < rows ≤ 4.
-private func dotRows(
-  _ a: UnsafeMutablePointer<Source>, _ rows: Int, _ segments: Int, _ length: Int, _ b: Source,
-  _ target: UnsafeMutablePointer<Target>, _ j: Int
-) {
-  let r1 = rows > 1 ? 1 : 0
-  let r2 = rows > 2 ? 2 : 0
-  let r3 = rows > 3 ? 3 : 0
-  var s0 = splat(0), s1 = splat(0), s2 = splat(0), s3 = splat(0)
-  var t0: Float = 0, t1: Float = 0, t2: Float = 0, t3: Float = 0
-  var q = b
-  var segment = 0
-  while segment < segments {
-    let at = a + segment &* tileRows
-    let a0 = at[0], a1 = at[r1], a2 = at[r2], a3 = at[r3]
-    var i = 0
-    while i &+ width <= length {
-      let v = load(q + i)
-      s0 = multiplyAdd(s0, load(a0 + i), v)
-      s1 = multiplyAdd(s1, load(a1 + i), v)
-      s2 = multiplyAdd(s2, load(a2 + i), v)
-      s3 = multiplyAdd(s3, load(a3 + i), v)
-      i &+= width
-    }
-    while i < length {
-      t0 = multiplyAdd(t0, a0[i], q[i])
-      t1 = multiplyAdd(t1, a1[i], q[i])
-      t2 = multiplyAdd(t2, a2[i], q[i])
-      t3 = multiplyAdd(t3, a3[i], q[i])
-      i &+= 1
-    }
-    q += length
-    segment &+= 1
-  }
-  target[0][j] = laneSum(s0) + t0
-  if rows > 1 { target[1][j] = laneSum(s1) + t1 }
-  if rows > 2 { target[2][j] = laneSum(s2) + t2 }
-  if rows > 3 { target[3][j] = laneSum(s3) + t3 }
 }

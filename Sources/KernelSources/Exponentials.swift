@@ -1,14 +1,17 @@
-// exp, log and what is made of them, on whole vectors. Polynomials are Taylor series where their remainder is
-// below a quarter of an ulp, else interpolations at Chebyshev nodes, fitted in Double for this file.
+// exp, log and what is made of them, on whole vectors. Polynomials are Taylor series where their
+// remainder is below a quarter of an ulp, else interpolations at Chebyshev nodes, fitted in Double
+// for this file.
 
 /// Adding and taking away 1.5·2²³ rounds to the nearest whole number (|x| < 2²²).
 @inline(__always) private var roundingMagic: Float { 0x1.8p23 }
 
-/// ln 2 in two parts: the first has nine significant bits, so that its product with an exponent is exact.
+/// ln 2 in two parts: the first has nine significant bits, so that its product with an exponent is
+/// exact.
 @inline(__always) private var ln2High: Float { 0x1.62p-1 }
 @inline(__always) private var ln2Low: Float { 0x1.c85fep-10 }
 
-/// x · 2ⁿ in two steps, so that n from −150 to 128 keeps subnormal results and overflows to infinity.
+/// x · 2ⁿ in two steps, so that n from −150 to 128 keeps subnormal results and overflows to
+/// infinity.
 @inline(__always) private func scaled(_ x: Vector, _ n: Integers) -> Vector {
   let half = n &>> 1
   let rest = n &- half
@@ -50,7 +53,8 @@
   return (floats(m) - 1, converted(corrected))
 }
 
-/// ln x: s = f/(2 + f), ln(1 + f) = f − (f²/2 − s·(f²/2 + R(s²))), R the rest of 2·artanh; below 1 ulp.
+/// ln x: s = f/(2 + f), ln(1 + f) = f − (f²/2 − s·(f²/2 + R(s²))), R the rest of 2·artanh; below 1
+/// ulp.
 @inline(__always) func logarithm(_ x: Vector) -> Vector {
   let (f, e) = splitExponent(x)
   let s = f / (f + 2)
@@ -175,7 +179,8 @@
   #endif
 }
 
-/// xʸ = e^(y·ln|x|), the logarithm and the product in two floats each; up to 16 ulp. C's special cases.
+/// xʸ = e^(y·ln|x|), the logarithm and the product in two floats each; up to 16 ulp. C's special
+/// cases.
 @inline(__always) func power(_ x: Vector, _ y: Vector) -> Vector {
   let a = magnitude(x)
   let (f, e) = splitExponent(a)

@@ -1,10 +1,12 @@
-// The filter gradient: for each tap a product of the image's channels with those of dy, reduced over pixels. Tiles
-// hold input channels × output channels; pixels pass in chunks of rows of images, so that what a chunk reads
-// of x and dy stays in the second-level cache for all taps; sums go through dw between chunks.
+// The filter gradient: for each tap a product of the image's channels with those of dy, reduced
+// over pixels. Tiles hold input channels × output channels; pixels pass in chunks of rows of
+// images, so that what a chunk reads of x and dy stays in the second-level cache for all taps; sums
+// go through dw between chunks.
 
 import KernelTable
 
-/// dw[u, v, c, o] = Σ x[n, i·sh − top + u, j·sw − left + v, c] · dy[n, i, j, o]. ConvolutionArguments.
+/// dw[u, v, c, o] = Σ x[n, i·sh − top + u, j·sw − left + v, c] · dy[n, i, j, o].
+/// ConvolutionArguments.
 func filterGradientKernel(
   _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
 ) {
@@ -131,8 +133,8 @@ private func tapChunk(
     tiles, spare.assumingMemoryBound(to: Float.self))
 }
 
-/// C[c, :] (+)= Σ a[s][k·strideA + c] · b[s][k·outC + :]. A panel that is not full reads the beginning of the next
-/// pixel and drops those sums; rows after which dy ends too soon are packed.
+/// C[c, :] (+)= Σ a[s][k·strideA + c] · b[s][k·outC + :]. A panel that is not full reads the
+/// beginning of the next pixel and drops those sums; rows after which dy ends too soon are packed.
 private func productOverPixels(
   _ p: UnsafePointer<ConvolutionArguments>, _ a: UnsafeMutablePointer<Source>,
   _ b: UnsafeMutablePointer<Source>, _ segments: Int, _ length: Int, _ strideA: Int, _ c: Target,
@@ -175,8 +177,8 @@ private func productOverPixels(
   }
 }
 
-/// Few input channels: the patches of a chunk are gathered as rows [pixel][tap][channel], and all taps are one
-/// product with the panels t0..<t1.
+/// Few input channels: the patches of a chunk are gathered as rows [pixel][tap][channel], and all
+/// taps are one product with the panels t0..<t1.
 private func gatheredChunk(
   _ p: UnsafePointer<ConvolutionArguments>, _ dw: Target, _ row: Int, _ rows: Int, _ t0: Int,
   _ t1: Int, _ accumulate: Bool, _ tiles: TileScratch, _ spare: UnsafeMutableRawPointer
@@ -249,7 +251,8 @@ private func gatherRow(_ p: UnsafePointer<ConvolutionArguments>, _ row: Int, _ t
   }
 }
 
-/// Fewer than eight output channels: input channels are lanes. C[c, o] (+)= Σ a[s][k·strideA + c] · b[s][k·outC + o].
+/// Fewer than eight output channels: input channels are lanes. C[c, o] (+)= Σ a[s][k·strideA + c] ·
+/// b[s][k·outC + o].
 private func narrowProduct(
   _ a: UnsafeMutablePointer<Source>, _ b: UnsafeMutablePointer<Source>, _ segments: Int,
   _ length: Int, _ strideA: Int, _ outC: Int, _ c: Target, _ channels: Int, _ accumulate: Bool

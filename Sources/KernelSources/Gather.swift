@@ -2,7 +2,8 @@
 
 import KernelTable
 
-/// destination[i₀, i₁, …] = source[Σ tables[a][iₐ]·strides[a]], a run of the last axis at a time. GatherArguments.
+/// destination[i₀, i₁, …] = source[Σ tables[a][iₐ]·strides[a]], a run of the last axis at a time.
+/// GatherArguments.
 func gatherKernel(
   _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
 ) {
@@ -48,8 +49,9 @@ func gatherKernel(
   }
 }
 
-/// destination[i₀, …] = Σ source over the indices whose tables lead to i, a row of the last axis at a time: for each
-/// choice of outer indices, in row-major order, the row of the source is added. GatherAdjointArguments.
+/// destination[i₀, …] = Σ source over the indices whose tables lead to i, a row of the last axis at
+/// a time: for each choice of outer indices, in row-major order, the row of the source is added.
+/// GatherAdjointArguments.
 func gatherAdjointKernel(
   _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
 ) {
@@ -169,7 +171,8 @@ func gatherRowsKernel(
   }
 }
 
-/// table[t, :] = Σ rows[i, :] over ids[i] = t. Shares own rows of the table and read all ids. RowsArguments.
+/// table[t, :] = Σ rows[i, :] over ids[i] = t. Shares own rows of the table and read all ids.
+/// RowsArguments.
 func scatterAddRowsKernel(
   _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
 ) {

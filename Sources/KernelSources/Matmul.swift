@@ -1,9 +1,10 @@
-// The matrix product: blocks of C as tasks, register tiles inside, the epilogue over each finished block.
+// The matrix product: blocks of C as tasks, register tiles inside, the epilogue over each finished
+// block.
 
 import KernelTable
 
-/// Steps of the reduction that a tile does at once: a piece of a panel (256 × 32 floats) then stays in the
-/// first-level cache for all tiles of rows; sums go through C between pieces.
+/// Steps of the reduction that a tile does at once: a piece of a panel (256 × 32 floats) then stays
+/// in the first-level cache for all tiles of rows; sums go through C between pieces.
 let reductionBlock = 256
 /// Bytes of scratch before the epilogue's: `matrixScratchBytes` of KernelTable.
 let tileScratchBytes = 32 << 10
@@ -17,8 +18,9 @@ let tileScratchBytes = 32 << 10
     edge: (scratch + 2048).assumingMemoryBound(to: Float.self))
 }
 
-/// One tile of the rows form at the edges of C: where rows or columns are missing, it is made in `edge`.
-/// c: pointers to `rows` rows of C at the panel's first column. Pointers of A beyond `rows` must be readable.
+/// One tile of the rows form at the edges of C: where rows or columns are missing, it is made in
+/// `edge`. c: pointers to `rows` rows of C at the panel's first column. Pointers of A beyond `rows`
+/// must be readable.
 @inline(__always) func placeRowsTile(
   _ rows: Int, _ columns: Int, _ a: Rows, _ segments: Int, _ length: Int, _ b: Source,
   _ c: UnsafeMutablePointer<Target>, _ accumulate: Bool, _ edge: Target,
@@ -200,8 +202,8 @@ private func columnsBlock(
   }
 }
 
-/// C[r, :] (+)= Σ over segments, k of a[s][k·lda + r] · b[s][k·ldb, :] for r < rows and one panel of columns: full
-/// tiles, then fours.
+/// C[r, :] (+)= Σ over segments, k of a[s][k·lda + r] · b[s][k·ldb, :] for r < rows and one panel
+/// of columns: full tiles, then fours.
 func placeColumns(
   _ a: Rows, _ b: Rows, _ segments: Int, _ length: Int, _ lda: Int, _ ldb: Int, _ c: Target,
   _ ldc: Int, _ rows: Int, _ columns: Int, _ accumulate: Bool, _ tiles: TileScratch

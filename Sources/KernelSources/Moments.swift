@@ -1,7 +1,8 @@
-// Mean and variance over the rows of [outer, rows, channels], numerically safe: each chunk of rows, which stays in
-// cache, is read for its mean (of differences from its first row, so that a mean far from zero costs no
-// accuracy) and again for the squared deviations from it; chunks are joined by Chan's formula.
-// `partial` holds, for each outer and chunk, `channels` means and then `channels` sums of squared deviations.
+// Mean and variance over the rows of [outer, rows, channels], numerically safe: each chunk of rows,
+// which stays in cache, is read for its mean (of differences from its first row, so that a mean far
+// from zero costs no accuracy) and again for the squared deviations from it; chunks are joined by
+// Chan's formula. `partial` holds, for each outer and chunk, `channels` means and then `channels`
+// sums of squared deviations.
 
 import KernelTable
 
@@ -159,7 +160,8 @@ private func columnMoments(
   }
 }
 
-/// Joins the chunks in order: with d = mean_b − mean, mean += d·n_b/n, M += M_b + d²·n_a·n_b/n. MomentsArguments.
+/// Joins the chunks in order: with d = mean_b − mean, mean += d·n_b/n, M += M_b + d²·n_a·n_b/n.
+/// MomentsArguments.
 func momentsCombineKernel(
   _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
 ) {

@@ -2,9 +2,9 @@
 
 import KernelTable
 
-/// destination[Σ iₐ·dₐ] = source[Σ iₐ·sₐ]. Trailing axes that lie together on both sides are one run; runs are moved
-/// whole, and a run that is strided in the source, where another axis is contiguous, is transposed in blocks.
-/// CopyArguments.
+/// destination[Σ iₐ·dₐ] = source[Σ iₐ·sₐ]. Trailing axes that lie together on both sides are one
+/// run; runs are moved whole, and a run that is strided in the source, where another axis is
+/// contiguous, is transposed in blocks. CopyArguments.
 func copyKernel(
   _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
 ) {
@@ -35,7 +35,8 @@ func copyKernel(
       axis &-= 1
     }
   }
-  // Units are runs (times pieces of 4,096), or with a transposed axis blocks of 64 × 64 of it and the run.
+  // Units are runs (times pieces of 4,096), or with a transposed axis blocks of 64 × 64 of it and
+  // the run.
   let piece = transposed >= 0 ? 64 : 4096
   let pieces = (run &+ piece &- 1) / piece
   var units = pieces

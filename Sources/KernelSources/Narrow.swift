@@ -1,5 +1,5 @@
-// Products with fewer than eight columns, where a register tile would be mostly empty: dot products along the
-// reduction, or sums along the rows where A is transposed. B is packed as [n][k].
+// Products with fewer than eight columns, where a register tile would be mostly empty: dot products
+// along the reduction, or sums along the rows where A is transposed. B is packed as [n][k].
 
 import KernelTable
 
@@ -12,8 +12,8 @@ import KernelTable
   #endif
 }
 
-/// C[r, j] = Σₖ a[r·lda + k] · b[j][k] for r < rows, j < n. Four rows share the loads of b; the last vector of the
-/// reduction is done number by number.
+/// C[r, j] = Σₖ a[r·lda + k] · b[j][k] for r < rows, j < n. Four rows share the loads of b; the
+/// last vector of the reduction is done number by number.
 func narrowRows(
   _ a: Source, _ lda: Int, _ b: Source, _ c: Target, _ ldc: Int, _ rows: Int, _ k: Int, _ n: Int
 ) {
@@ -115,4 +115,69 @@ func narrowColumns(
   } else {
     for lane in 0..<width { to[lane &* stride] = v[lane] }
   }
+}
+
+/// Fewer than eight target channels: dot products along the source's channels, four pixels at once.
+func narrowBlock(
+  _ phase: ConvolutionPhase, _ pixels: Int, _ segments: Int, _ length: Int,
+  _ memory: ConvolutionScratch
+) {
+  let k = segments &* length
+  var pixel = 0
+  while pixel < pixels {
+    // Pixels of one tile lie together in the table; four never cross a tile, as two rows remain of
+    // six.
+    let inTile = pixel % tileRows
+    let left = tileRows &- inTile < 4 ? tileRows &- inTile : 4
+    let rows = pixels &- pixel < left ? pixels &- pixel : left
+    let table = memory.taps + ((pixel &- inTile) &* segments &+ inTile)
+    var j = 0
+    while j < phase.targetChannels {
+      dotRows(
+        table, rows, segments, length, phase.packed + j &* k, memory.target + pixel, j)
+      j &+= 1
+    }
+    pixel &+= rows
+  }
+}
+
+/// target[r][j] = Σ over segments, k of a[segment·tileRows + r][k] · b[segment·length + k] for r <
+/// rows ≤ 4.
+private func dotRows(
+  _ a: UnsafeMutablePointer<Source>, _ rows: Int, _ segments: Int, _ length: Int, _ b: Source,
+  _ target: UnsafeMutablePointer<Target>, _ j: Int
+) {
+  let r1 = rows > 1 ? 1 : 0
+  let r2 = rows > 2 ? 2 : 0
+  let r3 = rows > 3 ? 3 : 0
+  var s0 = splat(0), s1 = splat(0), s2 = splat(0), s3 = splat(0)
+  var t0: Float = 0, t1: Float = 0, t2: Float = 0, t3: Float = 0
+  var q = b
+  var segment = 0
+  while segment < segments {
+    let at = a + segment &* tileRows
+    let a0 = at[0], a1 = at[r1], a2 = at[r2], a3 = at[r3]
+    var i = 0
+    while i &+ width <= length {
+      let v = load(q + i)
+      s0 = multiplyAdd(s0, load(a0 + i), v)
+      s1 = multiplyAdd(s1, load(a1 + i), v)
+      s2 = multiplyAdd(s2, load(a2 + i), v)
+      s3 = multiplyAdd(s3, load(a3 + i), v)
+      i &+= width
+    }
+    while i < length {
+      t0 = multiplyAdd(t0, a0[i], q[i])
+      t1 = multiplyAdd(t1, a1[i], q[i])
+      t2 = multiplyAdd(t2, a2[i], q[i])
+      t3 = multiplyAdd(t3, a3[i], q[i])
+      i &+= 1
+    }
+    q += length
+    segment &+= 1
+  }
+  target[0][j] = laneSum(s0) + t0
+  if rows > 1 { target[1][j] = laneSum(s1) + t1 }
+  if rows > 2 { target[2][j] = laneSum(s2) + t2 }
+  if rows > 3 { target[3][j] = laneSum(s3) + t3 }
 }

@@ -44,7 +44,8 @@ func transposeBlock(
   }
 }
 
-/// One panel: packed[k][tileColumns], b(k, n) = source[k·strideK + n·strideN], `columns` of them real.
+/// One panel: packed[k][tileColumns], b(k, n) = source[k·strideK + n·strideN], `columns` of them
+/// real.
 @inline(__always) func packPanel(
   _ source: Source, _ strideK: Int, _ strideN: Int, _ k: Int, _ columns: Int, _ packed: Target
 ) {
@@ -77,7 +78,8 @@ func transposeBlock(
   }
 }
 
-/// packed[batch][panel][k][:] = b(k, panel·tileColumns + :), zeros beyond n; [n][k] where n < 8. PackArguments.
+/// packed[batch][panel][k][:] = b(k, panel·tileColumns + :), zeros beyond n; [n][k] where n < 8.
+/// PackArguments.
 func packKernel(
   _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
 ) {

@@ -1,9 +1,10 @@
-// Packing of filters [kh, kw, in, out]: as they are for the forward convolution; with channels exchanged, tap by tap
-// in the order of the phases, for the input gradient.
+// Packing of filters [kh, kw, in, out]: as they are for the forward convolution; with channels
+// exchanged, tap by tap in the order of the phases, for the input gradient.
 
 import KernelTable
 
-/// packed[panel][tap][c][:] = w[tap, c, panel·tileColumns + :]; [o][tap][c] where out < 8. ConvolutionArguments.
+/// packed[panel][tap][c][:] = w[tap, c, panel·tileColumns + :]; [o][tap][c] where out < 8.
+/// ConvolutionArguments.
 func packFilterKernel(
   _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
 ) {
@@ -14,8 +15,8 @@ func packFilterKernel(
     { tap in (tap, 0, taps, tap) })
 }
 
-/// packed[phase][panel][tap of phase][o][:] = w[tap, panel·tileColumns + :, o]; [phase][c][tap of phase][o] where in < 8.
-/// ConvolutionArguments.
+/// packed[phase][panel][tap of phase][o][:] = w[tap, panel·tileColumns + :, o]; [phase][c][tap of
+/// phase][o] where in < 8. ConvolutionArguments.
 func packFilterTransposedKernel(
   _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
 ) {
@@ -49,8 +50,8 @@ func packFilterTransposedKernel(
     })
 }
 
-/// Packs B(tap)(k, n) = w[tap·k·n + k·strideK + n·strideN] for all taps; `place` gives for a tap (itself, the taps
-/// before its group, the taps of its group, its number in the group).
+/// Packs B(tap)(k, n) = w[tap·k·n + k·strideK + n·strideN] for all taps; `place` gives for a tap
+/// (itself, the taps before its group, the taps of its group, its number in the group).
 @inline(__always) private func packTaps(
   _ filter: Target, _ packed: Target, _ taps: Int, _ k: Int, _ n: Int, _ strideK: Int,
   _ strideN: Int, _ index: Int, _ count: Int, _ place: (Int) -> (Int, Int, Int, Int)

@@ -1,5 +1,5 @@
-// Pooling over windows. Gradients are gathered: each input pixel sums over the windows that cover it, so that
-// shares own what they write.
+// Pooling over windows. Gradients are gathered: each input pixel sums over the windows that cover
+// it, so that shares own what they write.
 
 import KernelTable
 
@@ -20,8 +20,8 @@ import KernelTable
   return (first, last < windows ? last : windows)
 }
 
-/// For each lane the largest element of a window, its number u·kw + v (the first of equals; NaN is largest), and
-/// the element of `other` there.
+/// For each lane the largest element of a window, its number u·kw + v (the first of equals; NaN is
+/// largest), and the element of `other` there.
 @inline(__always) private func windowMaximum(
   _ p: PoolArguments, _ image: Source, _ other: Source, _ i: Int, _ j: Int, _ c: Int,
   _ single: Bool

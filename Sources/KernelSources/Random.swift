@@ -1,4 +1,5 @@
-// Philox4x32-10 (Salmon et al., SC 2011) on vectors: one lane a block, the same bits as Basics' `Philox`.
+// Philox4x32-10 (Salmon et al., SC 2011) on vectors: one lane a block, the same bits as Basics'
+// `Philox`.
 
 import KernelTable
 
@@ -63,7 +64,8 @@ import KernelTable
   converted(integers(w &>> 8))
 }
 
-/// Uniform numbers of the elements first ..< first + n, first a multiple of 4. Writes up to 4·width − 1 beyond.
+/// Uniform numbers of the elements first ..< first + n, first a multiple of 4. Writes up to 4·width
+/// − 1 beyond.
 func fillUniform(_ key: PhiloxKey, _ first: Int, _ n: Int, _ to: Target) {
   var i = 0
   while i < n {

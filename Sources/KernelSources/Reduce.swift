@@ -1,5 +1,5 @@
-// Sums, maxima and minima over the middle axis of [outer, reduce, inner], in an order that the shape and the width
-// of a vector fix.
+// Sums, maxima and minima over the middle axis of [outer, reduce, inner], in an order that the
+// shape and the width of a vector fix.
 
 import KernelTable
 
@@ -111,7 +111,8 @@ func reduceCombineKernel(
   }
 }
 
-/// The fold of n contiguous numbers: four vectors of partial results, then the lanes in order, then the tail.
+/// The fold of n contiguous numbers: four vectors of partial results, then the lanes in order, then
+/// the tail.
 @inline(__always) private func foldRow(
   _ x: Source, _ n: Int, _ combine: (Vector, Vector) -> Vector
 ) -> Float {
@@ -138,7 +139,8 @@ func reduceCombineKernel(
   return total[0]
 }
 
-/// Folds rows into `lanes` columns. Rows are folded by sixty-fours, so that long sums keep their accuracy.
+/// Folds rows into `lanes` columns. Rows are folded by sixty-fours, so that long sums keep their
+/// accuracy.
 @inline(__always) private func foldColumns(
   _ x: Source, _ stride: Int, _ rows: Int, _ lanes: Int, _ to: Target, _ scaled: Bool,
   _ scale: Float, _ combine: (Vector, Vector) -> Vector

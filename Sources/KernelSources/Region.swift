@@ -1,6 +1,7 @@
-// The interpreter of element-wise regions. A program is decoded once a share: operands become slots of a pointer
-// table, and results are stored straight to memory where no later instruction could see the difference. Then
-// blocks of lanes run through it, one vector loop per instruction (RegionSteps.swift).
+// The interpreter of element-wise regions. A program is decoded once a share: operands become slots
+// of a pointer table, and results are stored straight to memory where no later instruction could
+// see the difference. Then blocks of lanes run through it, one vector loop per instruction
+// (RegionSteps.swift).
 
 import KernelTable
 
@@ -92,8 +93,8 @@ private func prepareInput(
   return (p.inputs! + Int(-1 &- operand)).pointee.pointer == UnsafeRawPointer(output)
 }
 
-/// Turns operands into slots, and redirects the last write of each result to its output where no later
-/// instruction, nor the copy of another result, reads an input in the same memory.
+/// Turns operands into slots, and redirects the last write of each result to its output where no
+/// later instruction, nor the copy of another result, reads an input in the same memory.
 private func decode(_ p: RegionArguments, _ run: RegionRun) {
   let instructions = p.instructions
   var k = 0
@@ -168,7 +169,8 @@ func runRegion(_ run: RegionRun, _ start: Int, _ count: Int) {
   if at < start &+ count { runBlock(run, at, start &+ count &- at, width) }
 }
 
-/// One block of n elements in `lanes` lanes (whole vectors). Where n is less, nothing is read or written beyond it.
+/// One block of n elements in `lanes` lanes (whole vectors). Where n is less, nothing is read or
+/// written beyond it.
 private func runBlock(_ run: RegionRun, _ start: Int, _ n: Int, _ lanes: Int) {
   let p = run.program
   let inputs = p.pointee.inputCount
@@ -204,8 +206,8 @@ private func runBlock(_ run: RegionRun, _ start: Int, _ n: Int, _ lanes: Int) {
   storeCopied(run, start, n, firstOutput)
 }
 
-/// Stores the results that no instruction stored. Those that are inputs go to their own blocks first, because the
-/// memory they come from may be that of another result.
+/// Stores the results that no instruction stored. Those that are inputs go to their own blocks
+/// first, because the memory they come from may be that of another result.
 private func storeCopied(_ run: RegionRun, _ start: Int, _ n: Int, _ firstOutput: Int) {
   let firstInput = run.program.pointee.registerCount
   let outputs = run.program.pointee.outputCount
@@ -244,7 +246,8 @@ private func storeCopied(_ run: RegionRun, _ start: Int, _ n: Int, _ firstOutput
   }
 }
 
-/// Points an input's slot at its lanes for the block, straight into memory where they lie there as needed.
+/// Points an input's slot at its lanes for the block, straight into memory where they lie there as
+/// needed.
 @inline(__always) private func placeInput(
   _ input: UnsafePointer<RegionInput>, _ block: Target, _ slot: UnsafeMutablePointer<RegionSlot>,
   _ start: Int, _ n: Int, _ lanes: Int
@@ -334,7 +337,8 @@ private func gatherStrided(
   }
 }
 
-/// out_o[i] = program(in₀[i], in₁[i], …). RegionArguments. Shares are cut at multiples of 64 elements.
+/// out_o[i] = program(in₀[i], in₁[i], …). RegionArguments. Shares are cut at multiples of 64
+/// elements.
 func regionKernel(
   _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
 ) {

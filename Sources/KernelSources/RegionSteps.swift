@@ -204,7 +204,8 @@ private func executeOther(
   return choose(inside .| (x .!= x), t, edge)
 }
 
-/// Lane by lane, rounding down; a zero divisor gives 0 for both. There is no vector instruction for it.
+/// Lane by lane, rounding down; a zero divisor gives 0 for both. There is no vector instruction for
+/// it.
 @inline(__always) private func floorDivided(_ a: Integers, _ b: Integers)
   -> (quotient: Integers, remainder: Integers)
 {
@@ -227,7 +228,8 @@ private func executeOther(
   return (quotient, remainder)
 }
 
-/// Numbers are made in whole groups of blocks from a multiple of four into spare memory, then moved.
+/// Numbers are made in whole groups of blocks from a multiple of four into spare memory, then
+/// moved.
 private func randomLanes(
   _ i: RegionStep, _ d: Target, _ key: Target, _ step: Target, _ start: Int, _ lanes: Int,
   _ spare: Target

@@ -1,5 +1,6 @@
-// Scaling of images by whole factors: nearest, block sums, bilinear and its adjoint. Channels are lanes; where
-// fewer than a vector are left, one channel at a time runs through the same operations.
+// Scaling of images by whole factors: nearest, block sums, bilinear and its adjoint. Channels are
+// lanes; where fewer than a vector are left, one channel at a time runs through the same
+// operations.
 
 import KernelTable
 
@@ -19,7 +20,8 @@ import KernelTable
   if single { p[0] = v[0] } else { store(v, p) }
 }
 
-/// large[n, i, j, c] = scale · small[n, i/fy, j/fx, c]. A share owns rows of the small image. ScaleArguments.
+/// large[n, i, j, c] = scale · small[n, i/fy, j/fx, c]. A share owns rows of the small image.
+/// ScaleArguments.
 func upsampleNearestKernel(
   _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
 ) {
@@ -147,8 +149,8 @@ func upsampleBilinearKernel(
   return (at.first == s ? 1 - at.weight : 0) + (at.second == s ? at.weight : 0)
 }
 
-/// small[n, s, t, c] = Σ share(i, s) · share(j, t) · large[n, i, j, c] over the large pixels that touch it.
-/// ScaleArguments.
+/// small[n, s, t, c] = Σ share(i, s) · share(j, t) · large[n, i, j, c] over the large pixels that
+/// touch it. ScaleArguments.
 func upsampleBilinearAdjointKernel(
   _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
 ) {

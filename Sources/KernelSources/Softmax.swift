@@ -74,7 +74,8 @@ private func exponentialSum(_ x: Source, _ n: Int, _ largest: Float) -> Float {
   }
 }
 
-/// output[o, i] = the first r with the largest input[o, r, i]; a NaN is larger than all. ArgmaxArguments.
+/// output[o, i] = the first r with the largest input[o, r, i]; a NaN is larger than all.
+/// ArgmaxArguments.
 func argmaxKernel(
   _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
 ) {

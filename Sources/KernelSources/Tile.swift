@@ -1,7 +1,8 @@
-// The register tiles of the matrix kernels: a few rows of C by two vectors, all sums in registers. Per step of
-// the reduction a tile loads two vectors of B and one number a row of A, which the processor broadcasts
-// from memory: 12 × 32 with AVX-512 makes 24 fused multiply-adds of 14 loads.
-// Sums stand in tuples, not structs: a struct's value witnesses would be weak symbols of this module.
+// The register tiles of the matrix kernels: a few rows of C by two vectors, all sums in registers.
+// Per step of the reduction a tile loads two vectors of B and one number a row of A, which the
+// processor broadcasts from memory: 12 × 32 with AVX-512 makes 24 fused multiply-adds of 14 loads.
+// Sums stand in tuples, not structs: a struct's value witnesses would be weak symbols of this
+// module.
 
 /// Sums of four rows, and of two.
 typealias FourRows = (Vector, Vector, Vector, Vector, Vector, Vector, Vector, Vector)
@@ -68,8 +69,9 @@ typealias TargetRows = UnsafePointer<Target>
   store(s.3, c[1] + width)
 }
 
-// Rows form. C[r, :] (+)= Σ over segments, k of a[segment][r][k] · b[segment·length + k, :]: `a` is a table of
-// `segments` × tileRows pointers, each to `length` contiguous numbers; b is a packed panel.
+// Rows form. C[r, :] (+)= Σ over segments, k of a[segment][r][k] · b[segment·length + k, :]: `a` is
+// a table of `segments` × tileRows pointers, each to `length` contiguous numbers; b is a packed
+// panel.
 
 #if WIDTH16
   @inline(never)
@@ -196,8 +198,8 @@ func rowsTile4(
   write(s, c)
 }
 
-// Columns form. C[r, :] (+)= Σ over segments, k < length of a[s][k·strideA + r] · b[s][k·strideB, :]: the rows r are
-// contiguous in memory. Segments are rows of an image.
+// Columns form. C[r, :] (+)= Σ over segments, k < length of a[s][k·strideA + r] · b[s][k·strideB,
+// :]: the rows r are contiguous in memory. Segments are rows of an image.
 
 /// All rows of a full tile.
 @inline(never)
@@ -274,8 +276,8 @@ func columnsTile4(
   write(s, c)
 }
 
-/// Rows form for `rows` ≤ tileRows rows: the smallest tile that holds them. Pointers of rows beyond must be valid
-/// for reading A and writing C.
+/// Rows form for `rows` ≤ tileRows rows: the smallest tile that holds them. Pointers of rows beyond
+/// must be valid for reading A and writing C.
 @inline(__always)
 func rowsTile(
   _ rows: Int, _ a: Rows, _ segments: Int, _ length: Int, _ b: Source, _ c: TargetRows,

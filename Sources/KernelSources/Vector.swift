@@ -1,5 +1,5 @@
-// The vector of this module's instruction set, and its basic operations. Everything is inlined; loads and
-// stores need no alignment (they compile to movups and its kin).
+// The vector of this module's instruction set, and its basic operations. Everything is inlined;
+// loads and stores need no alignment (they compile to movups and its kin).
 
 #if WIDTH16
   typealias Vector = SIMD16<Float>
@@ -51,7 +51,8 @@ typealias Target = UnsafeMutablePointer<Float>
 @inline(__always) func floats(_ v: Words) -> Vector { unsafeBitCast(v, to: Vector.self) }
 @inline(__always) func floats(_ v: Integers) -> Vector { unsafeBitCast(v, to: Vector.self) }
 
-/// c + a·b, fused where the hardware fuses; elsewhere `addingProduct` would call libm for each lane.
+/// c + a·b, fused where the hardware fuses; elsewhere `addingProduct` would call libm for each
+/// lane.
 @inline(__always) func multiplyAdd(_ c: Vector, _ a: Vector, _ b: Vector) -> Vector {
   #if WIDTH4 && arch(x86_64)
     c + a * b
@@ -69,7 +70,8 @@ typealias Target = UnsafeMutablePointer<Float>
 /// ⌊x⌋.
 @inline(__always) func floor(_ x: Vector) -> Vector {
   #if WIDTH4 && arch(x86_64)
-    // SSE2 has no rounding instruction; from 2²³ on, every float is whole (NaN and infinities pass too).
+    // SSE2 has no rounding instruction; from 2²³ on, every float is whole (NaN and infinities pass
+    // too).
     let small = magnitude(x) .< splat(0x1p23)
     let whole = converted(truncated(choose(small, x, splat(0))))
     let down = whole - choose(whole .> x, splat(1), splat(0))

@@ -1,18 +1,22 @@
-// Arguments of the convolution kernels: forward, input gradient (a transposed convolution) and filter gradient.
-// Layout NHWC, filters [kh, kw, in, out].
+// Arguments of the convolution kernels: forward, input gradient (a transposed convolution) and
+// filter gradient. Layout NHWC, filters [kh, kw, in, out].
 
 /// One geometry serves all three:
 ///
-///     y[n, i, j, o]      = Σ x[n, i·sh − top + u, j·sw − left + v, c] · w[u, v, c, o]        (zero outside x)
-///     dx[n, i, j, c]     = Σ dy[n, (i + top − u)/sh, (j + left − v)/sw, o] · w[u, v, c, o]  (where it divides)
-///     dw[u, v, c, o]     = Σ x[n, i·sh − top + u, j·sw − left + v, c] · dy[n, i, j, o]
+///     y[n, i, j, o]  = Σ x[n, i·sh − top + u, j·sw − left + v, c] · w[u, v, c, o]
+///     dx[n, i, j, c] = Σ dy[n, (i + top − u)/sh, (j + left − v)/sw, o] · w[u, v, c, o]
+///     dw[u, v, c, o] = Σ x[n, i·sh − top + u, j·sw − left + v, c] · dy[n, i, j, o]
+///
+/// with zeros outside of x and dy, and in the second only where the divisions leave no rest.
 ///
 /// Which pointers a kernel uses:
 /// - `packFilter`: filter → packed. `convolution`: x, packed → y, epilogue over y.
-/// - `packFilterTransposed`: filter → packed. `convolutionInputGradient`: y (is dy), packed → x (is dx), epilogue
-///   over x. A transposed convolution from [n, yHeight, yWidth, out] is exactly this kernel.
-/// - `convolutionFilterGradient`: x, y (is dy) → filter (is dw). Where `filterGradientSplits` is above 1 it fills
-///   `partial`, and `convolutionFilterGradientCombine` with the same arguments must follow.
+/// - `packFilterTransposed`: filter → packed. `convolutionInputGradient`: y (is dy), packed → x (is
+///   dx), epilogue over x. A transposed convolution from [n, yHeight, yWidth, out] is exactly this
+///   kernel.
+/// - `convolutionFilterGradient`: x, y (is dy) → filter (is dw). Where `filterGradientSplits` is
+///   above 1 it fills `partial`, and `convolutionFilterGradientCombine` with the same arguments
+///   must follow.
 package struct ConvolutionArguments {
   package var x: UnsafeMutablePointer<Float>?
   package var filter: UnsafeMutablePointer<Float>?
@@ -72,7 +76,8 @@ package struct ConvolutionArguments {
     @inline(never) get { kernelHeight * kernelWidth * inChannels * outChannels }
   }
 
-  /// Tasks that are blocks of dw: a tap's channels against a panel; with few input channels, a panel.
+  /// Tasks that are blocks of dw: a tap's channels against a panel; with few input channels, a
+  /// panel.
   @inline(never)
   package func filterGradientOutputTasks(_ unit: GemmUnit) -> Int {
     let panels = (outChannels + unit.columns - 1) / unit.columns
@@ -112,7 +117,8 @@ package struct ConvolutionArguments {
     ownScratchBytes(unit) + (epilogue?.pointee.scratchBytes() ?? 0)
   }
 
-  /// The part before the epilogue's: pointers and places of each pixel and tap, gathered patches, zeros.
+  /// The part before the epilogue's: pointers and places of each pixel and tap, gathered patches,
+  /// zeros.
   @inline(never)
   package func ownScratchBytes(_ unit: GemmUnit) -> Int {
     let taps = kernelHeight * kernelWidth
@@ -151,7 +157,8 @@ package struct ConvolutionBlocks {
   package var pixels: Int
 }
 
-/// About 16 register tiles a block, in whole rows (a multiple of `step`, so that a block has every phase).
+/// About 16 register tiles a block, in whole rows (a multiple of `step`, so that a block has every
+/// phase).
 @inline(never)
 package func convolutionBlocks(
   batch: Int, height: Int, width: Int, step: Int, _ unit: GemmUnit

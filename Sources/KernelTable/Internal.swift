@@ -1,6 +1,6 @@
-// The kernels' own structs. They stand here, in the baseline's module, because a struct's value witnesses and copy
-// helpers are weak symbols of one name in every module: in an object of a newer instruction set they could
-// be the ones that the linker keeps.
+// The kernels' own structs. They stand here, in the baseline's module, because a struct's value
+// witnesses and copy helpers are weak symbols of one name in every module: in an object of a newer
+// instruction set they could be the ones that the linker keeps.
 
 /// An instruction with its operands as slots.
 package struct RegionStep {
@@ -25,7 +25,8 @@ package struct RegionStep {
   }
 }
 
-/// Where a slot's lanes are in the present block, and how far its vectors lie apart (0 for scalars).
+/// Where a slot's lanes are in the present block, and how far its vectors lie apart (0 for
+/// scalars).
 package struct RegionSlot {
   package var pointer: UnsafeMutablePointer<Float>
   package var step: Int
@@ -38,7 +39,8 @@ package struct RegionSlot {
   }
 }
 
-/// A decoded program, with its memory in a share's scratch. Slots: registers, then inputs, then outputs.
+/// A decoded program, with its memory in a share's scratch. Slots: registers, then inputs, then
+/// outputs.
 package struct RegionRun {
   package var program: UnsafePointer<RegionArguments>
   package var steps: UnsafeMutablePointer<RegionStep>
@@ -109,9 +111,9 @@ package struct TileScratch {
   }
 }
 
-/// One dense convolution on a grid of target pixels: the whole of a forward convolution, or one of the phases of
-/// an input gradient. Target row i = rowFirst + rowStep·t reads the source rows t·rowScale + rowOffset + sign·u,
-/// u in 0..<tapRows; columns alike.
+/// One dense convolution on a grid of target pixels: the whole of a forward convolution, or one of
+/// the phases of an input gradient. Target row i = rowFirst + rowStep·t reads the source rows
+/// t·rowScale + rowOffset + sign·u, u in 0..<tapRows; columns alike.
 package struct ConvolutionPhase {
   package var source: UnsafePointer<Float>
   package var sourceHeight: Int
@@ -165,7 +167,8 @@ package struct ConvolutionPhase {
 
 /// The memory of a convolution's block of pixels, in a share's scratch.
 package struct ConvolutionScratch {
-  /// For each pixel: its row of the target, its source image, and the source row and column of tap (0, 0).
+  /// For each pixel: its row of the target, its source image, and the source row and column of tap
+  /// (0, 0).
   package var target: UnsafeMutablePointer<UnsafeMutablePointer<Float>>
   package var image: UnsafeMutablePointer<UnsafePointer<Float>>
   package var row: UnsafeMutablePointer<Int32>

@@ -1,18 +1,21 @@
-// The interface of the vector kernels: one struct of function pointers, filled by a kernel module that was
-// compiled for one instruction set. Nothing here is generic or inlinable, so that no code of a newer
-// instruction set can be linked in place of the baseline's; only pointers and plain values cross over.
+// The interface of the vector kernels: one struct of function pointers, filled by a kernel module
+// that was compiled for one instruction set. Nothing here is generic or inlinable, so that no code
+// of a newer instruction set can be linked in place of the baseline's; only pointers and plain
+// values cross over.
 
-/// A launch runs a kernel `count` times, with `index` 0..<count, in any order or at once on any threads; each
-/// call does its share. Shares split the outputs at places that the shapes alone fix, so results have the
-/// same bits for every `count`. `arguments` points to the argument struct that the table names;
-/// `scratch` to memory of the share's own, at least as large as the argument's `scratchBytes`
-/// (64-byte aligned; nil where that is 0). More shares than `tasks` are allowed and do nothing.
+/// A launch runs a kernel `count` times, with `index` 0..<count, in any order or at once on any
+/// threads; each call does its share. Shares split the outputs at places that the shapes alone fix,
+/// so results have the same bits for every `count`. `arguments` points to the argument struct that
+/// the table names; `scratch` to memory of the share's own, at least as large as the argument's
+/// `scratchBytes` (64-byte aligned; nil where that is 0). More shares than `tasks` are allowed and
+/// do nothing.
 package typealias Kernel =
   @convention(c) (
     _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
   ) -> Void
 
-/// The register tile of the matrix kernels: packed layouts and the division into tasks depend on it.
+/// The register tile of the matrix kernels: packed layouts and the division into tasks depend on
+/// it.
 package struct GemmUnit {
   package var rows: Int
   package var columns: Int

@@ -1,11 +1,11 @@
 // Arguments of the matrix kernels: packing of the right operand, and the product with its epilogue.
 
-/// Packs op(B) for `matmul`: `packed[batch][panel][k][unit.columns]`, the last panel padded with zeros; where n is
-/// below 8, `packed[batch][n][k]`.
+/// Packs op(B) for `matmul`: `packed[batch][panel][k][unit.columns]`, the last panel padded with
+/// zeros; where n is below 8, `packed[batch][n][k]`.
 ///
-/// b(k, n) = source[batch·batchStride + k·strideK + n·strideN]; one of the two strides is 1.
-/// B [K, N] row-major: strideK = N, strideN = 1; used transposed (stored [N, K]): strideK = 1, strideN = K.
-/// No scratch.
+/// b(k, n) = source[batch·batchStride + k·strideK + n·strideN]; one of the two strides is 1. B [K,
+/// N] row-major: strideK = N, strideN = 1; used transposed (stored [N, K]): strideK = 1, strideN =
+/// K. No scratch.
 package struct PackArguments {
   package var source: UnsafePointer<Float>?
   package var packed: UnsafeMutablePointer<Float>?
@@ -35,8 +35,9 @@ package func packedMatrixCount(k: Int, n: Int, _ unit: GemmUnit) -> Int {
   n < 8 ? k * n : (n + unit.columns - 1) / unit.columns * unit.columns * k
 }
 
-/// C[batch, m, n] = Σₖ op(A)[batch, m, k] · op(B)[batch, k, n], B packed by `pack`; then the epilogue, over each
-/// finished block. C is row-major and dense; its buffer may also be an output of the epilogue.
+/// C[batch, m, n] = Σₖ op(A)[batch, m, k] · op(B)[batch, k, n], B packed by `pack`; then the
+/// epilogue, over each finished block. C is row-major and dense; its buffer may also be an output
+/// of the epilogue.
 package struct MatmulArguments {
   package var a: UnsafePointer<Float>?
   package var packedB: UnsafePointer<Float>?
@@ -49,7 +50,8 @@ package struct MatmulArguments {
   /// Elements between rows of A as stored; usually its row length.
   package var lda = 0
   package var batches = 1
-  /// Elements between matrices of A (0: one for all), of the packed B (0: one for all), and of C (m·n).
+  /// Elements between matrices of A (0: one for all), of the packed B (0: one for all), and of C
+  /// (m·n).
   package var batchStrideA = 0
   package var batchStrideB = 0
   /// The epilogue or nil.
@@ -80,8 +82,9 @@ package struct MatmulBlocks {
   package var columnBlocks: Int
 }
 
-/// Blocks fixed by the shapes: for tall C as many columns as stay in cache, so that an epilogue runs over
-/// long rows; for flat C (the batch of a dense layer) single panels, so that there are enough tasks.
+/// Blocks fixed by the shapes: for tall C as many columns as stay in cache, so that an epilogue
+/// runs over long rows; for flat C (the batch of a dense layer) single panels, so that there are
+/// enough tasks.
 @inline(never)
 package func matmulBlocks(m: Int, n: Int, _ unit: GemmUnit) -> MatmulBlocks {
   var rows: Int

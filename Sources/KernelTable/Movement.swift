@@ -1,8 +1,9 @@
 // Arguments of the kernels that move 4-byte elements about: copies, fills, gathers, rows by index.
 
-/// destination[Σ iₐ·destinationStrides[a]] = source[Σ iₐ·sourceStrides[a]] for all i in `sizes`; strides in
-/// elements, also 0 (broadcast) or negative in the source. Transpose, concat (one copy an operand), slice,
-/// the inside of a pad, broadcast and tile are all this. rank ≤ 8, 0 for one element. No scratch.
+/// destination[Σ iₐ·destinationStrides[a]] = source[Σ iₐ·sourceStrides[a]] for all i in `sizes`;
+/// strides in elements, also 0 (broadcast) or negative in the source. Transpose, concat (one copy
+/// an operand), slice, the inside of a pad, broadcast and tile are all this. rank ≤ 8, 0 for one
+/// element. No scratch.
 package struct CopyArguments {
   package var source: UnsafeRawPointer?
   package var destination: UnsafeMutableRawPointer?
@@ -36,8 +37,8 @@ package struct FillArguments {
   package func tasks() -> Int { (count + 16383) / 16384 }
 }
 
-/// destination[i₀, i₁, …] (dense) = source[Σ tables[a][iₐ]·sourceStrides[a]]: one table of source indices an axis,
-/// nil for the identity. Reflect and edge padding. rank ≤ 8. No scratch.
+/// destination[i₀, i₁, …] (dense) = source[Σ tables[a][iₐ]·sourceStrides[a]]: one table of source
+/// indices an axis, nil for the identity. Reflect and edge padding. rank ≤ 8. No scratch.
 package struct GatherArguments {
   package var source: UnsafeRawPointer?
   package var destination: UnsafeMutableRawPointer?
@@ -60,9 +61,10 @@ package struct GatherArguments {
   }
 }
 
-/// The adjoint of `gather` (f32): destination[i₀, …] (dense) = Σ source[Σ jₐ·sourceStrides[a]] over all j with
-/// jₐ ∈ lists[a][starts[a][iₐ] ..< starts[a][iₐ + 1]]: the indices whose table entry was iₐ, ascending.
-/// starts[a] nil stands for the identity. The sum runs in row-major order of j. rank ≤ 8. No scratch.
+/// The adjoint of `gather` (f32): destination[i₀, …] (dense) = Σ source[Σ jₐ·sourceStrides[a]] over
+/// all j with jₐ ∈ lists[a][starts[a][iₐ] ..< starts[a][iₐ + 1]]: the indices whose table entry was
+/// iₐ, ascending. starts[a] nil stands for the identity. The sum runs in row-major order of j. rank
+/// ≤ 8. No scratch.
 package struct GatherAdjointArguments {
   package var source: UnsafePointer<Float>?
   package var destination: UnsafeMutablePointer<Float>?
@@ -88,8 +90,8 @@ package struct GatherAdjointArguments {
 
 /// Rows by index. No scratch.
 /// - `gatherRows`: rows[i, :] = table[ids[i], :], NaN where the index is out of range.
-/// - `scatterAddRows`: table[t, :] = Σ rows[i, :] over i with ids[i] = t, ascending; others are ignored. The whole
-///   table is written.
+/// - `scatterAddRows`: table[t, :] = Σ rows[i, :] over i with ids[i] = t, ascending; others are
+///   ignored. The whole table is written.
 /// - `oneHot`: rows[i, c] = (ids[i] = c) as f32, width = classes; `table` is not used.
 package struct RowsArguments {
   package var table: UnsafeMutablePointer<Float>?

@@ -2,10 +2,11 @@
 
 package enum ReduceOperation { case sum, maximum, minimum }
 
-/// output[o, i] = scale · ⊕ᵣ input[o, r, i] for a tensor viewed as [outer, reduce, inner] (scale only for f32 sums;
-/// 1/n makes a mean). NaN propagates through maximum and minimum. No scratch.
+/// output[o, i] = scale · ⊕ᵣ input[o, r, i] for a tensor viewed as [outer, reduce, inner] (scale
+/// only for f32 sums; 1/n makes a mean). NaN propagates through maximum and minimum. No scratch.
 ///
-/// Where `splits` is above 1, `reduce` fills `partial` and `reduceCombine` with the same arguments must follow.
+/// Where `splits` is above 1, `reduce` fills `partial` and `reduceCombine` with the same arguments
+/// must follow.
 package struct ReduceArguments {
   package var input: UnsafeRawPointer?
   package var output: UnsafeMutableRawPointer?
@@ -38,7 +39,8 @@ package struct ReduceArguments {
   package func combineTasks() -> Int { (outer * inner + 1023) / 1024 }
 }
 
-/// Blocks of outputs: one [outer] row of up to 256 [inner] lanes, or 16 outer rows where inner is 1.
+/// Blocks of outputs: one [outer] row of up to 256 [inner] lanes, or 16 outer rows where inner is
+/// 1.
 @inline(never)
 package func reductionBlocks(outer: Int, inner: Int) -> Int {
   inner == 1 ? (outer + 15) / 16 : outer * ((inner + 255) / 256)
@@ -57,10 +59,10 @@ package func reductionSplits(outer: Int, reduce: Int, inner: Int) -> Int {
   return splits < 1 ? 1 : splits
 }
 
-/// mean[o, c] = 1/R Σᵣ input[o, r, c] and the biased variance[o, c] = 1/R Σᵣ (input − mean)², in two passes over
-/// chunks that stay in cache, combined by Chan's formula in a fixed order. Batch norm: outer 1,
-/// rows n·h·w, channels c. Layer norm: outer = rows, rows = c, channels 1. No scratch.
-/// `moments` fills `partial`; `momentsCombine` with the same arguments must always follow.
+/// mean[o, c] = 1/R Σᵣ input[o, r, c] and the biased variance[o, c] = 1/R Σᵣ (input − mean)², in
+/// two passes over chunks that stay in cache, combined by Chan's formula in a fixed order. Batch
+/// norm: outer 1, rows n·h·w, channels c. Layer norm: outer = rows, rows = c, channels 1. No
+/// scratch. `moments` fills `partial`; `momentsCombine` with the same arguments must always follow.
 package struct MomentsArguments {
   package var input: UnsafePointer<Float>?
   package var mean: UnsafeMutablePointer<Float>?
@@ -91,7 +93,8 @@ package struct MomentsArguments {
   package func combineTasks() -> Int { (outer * channels + 63) / 64 }
 }
 
-/// output[o, i] (i32) = the first r at which input[o, r, i] is largest; NaN counts as largest. No scratch.
+/// output[o, i] (i32) = the first r at which input[o, r, i] is largest; NaN counts as largest. No
+/// scratch.
 package struct ArgmaxArguments {
   package var input: UnsafePointer<Float>?
   package var output: UnsafeMutablePointer<Int32>?
@@ -104,7 +107,8 @@ package struct ArgmaxArguments {
   package func tasks() -> Int { (outer * inner + 63) / 64 }
 }
 
-/// output[r, c] = e^x / Σ e^x, or x − log Σ e^x where `logarithm` is set, over each row. May work in place. No scratch.
+/// output[r, c] = e^x / Σ e^x, or x − log Σ e^x where `logarithm` is set, over each row. May work
+/// in place. No scratch.
 package struct SoftmaxArguments {
   package var input: UnsafePointer<Float>?
   package var output: UnsafeMutablePointer<Float>?

@@ -1,9 +1,9 @@
-// Element-wise regions: a small program that the region kernel interprets a block of lanes at a time, one
-// vector kernel per instruction. The same programs are the epilogues of the matrix kernels.
-// Every lane is 4 bytes: f32, i32, or a boolean as i32 0 or 1.
+// Element-wise regions: a small program that the region kernel interprets a block of lanes at a
+// time, one vector kernel per instruction. The same programs are the epilogues of the matrix
+// kernels. Every lane is 4 bytes: f32, i32, or a boolean as i32 0 or 1.
 
-/// What an instruction computes. `a`, `b`, `c` are the operands, `x`, `y` the immediates.
-/// Float functions have a relative error of at most 4 ulp (pow and erf: 16), and give the IEEE results at
+/// What an instruction computes. `a`, `b`, `c` are the operands, `x`, `y` the immediates. Float
+/// functions have a relative error of at most 4 ulp (pow and erf: 16), and give the IEEE results at
 /// infinities, NaN and zeros. min and max propagate NaN as NumPy does.
 package enum RegionOpcode {
   case copy
@@ -37,17 +37,18 @@ package enum RegionOpcode {
   case select
   // bool → bool
   case not, and, or
-  /// i32 or bool → f32; f32 → i32 towards zero; i32 or f32 bits ≠ 0 → bool is `integerToBool`, `floatToBool`.
+  /// i32 or bool → f32; f32 → i32 towards zero; i32 or f32 bits ≠ 0 → bool is `integerToBool`,
+  /// `floatToBool`.
   case integerToFloat, floatToInteger, integerToBool, floatToBool
   // i32, wrapping; division and modulo round down; division by zero gives 0.
   case addInteger, subtractInteger, multiplyInteger, divideInteger, moduloInteger
   case minimumInteger, maximumInteger, negateInteger, absoluteInteger, signInteger
   case equalInteger, notEqualInteger, lessInteger, lessEqualInteger
   case greaterInteger, greaterEqualInteger
-  /// Uniform in [0, 1) and standard normal numbers of the lane's flat index: Philox4x32-10 with the key
-  /// in the input `a` (access `.words`, i32[2], low word first), the step in the input `b` (`.words`, i32[])
-  /// and the stream in `integer`. Element i is made of word i mod 4 of block i / 4. Uniform:
-  /// (word >> 8)·2⁻²⁴. Normal: of words (0, 1) elements 0, 1, of (2, 3) elements 2, 3;
+  /// Uniform in [0, 1) and standard normal numbers of the lane's flat index: Philox4x32-10 with the
+  /// key in the input `a` (access `.words`, i32[2], low word first), the step in the input `b`
+  /// (`.words`, i32[]) and the stream in `integer`. Element i is made of word i mod 4 of block i /
+  /// 4. Uniform: (word >> 8)·2⁻²⁴. Normal: of words (0, 1) elements 0, 1, of (2, 3) elements 2, 3;
   /// r = √(−2 ln(((w₀ >> 8) + 1)·2⁻²⁴)), θ = 2π·(w₁ >> 8)·2⁻²⁴; r·cos θ, r·sin θ.
   case uniform, normal
 }
@@ -90,8 +91,8 @@ package enum RegionAccess {
   case trailing
   /// Element i / `period`: a tensor of the leading axes.
   case leading
-  /// Any broadcast: `rank` axes of `sizes` (their product is the region's count) with element `strides`,
-  /// 0 where the input is broadcast.
+  /// Any broadcast: `rank` axes of `sizes` (their product is the region's count) with element
+  /// `strides`, 0 where the input is broadcast.
   case strided
   /// Not read lane by lane: the key or the step of a random opcode.
   case words
@@ -118,8 +119,8 @@ package struct RegionInput {
   }
 }
 
-/// A result: the value of an operand (register or input) at the program's end, stored at flat index i.
-/// The memory may be that of `full` inputs (exactly the same start), of no other input.
+/// A result: the value of an operand (register or input) at the program's end, stored at flat index
+/// i. The memory may be that of `full` inputs (exactly the same start), of no other input.
 package struct RegionOutput {
   package var source: Int32
   package var pointer: UnsafeMutableRawPointer?
@@ -129,8 +130,8 @@ package struct RegionOutput {
   }
 }
 
-/// A program over `count` elements: the argument of the `region` kernel, or an epilogue.
-/// As an epilogue, `count` is the whole of C (all batches), and input 0 should be C itself (`full`).
+/// A program over `count` elements: the argument of the `region` kernel, or an epilogue. As an
+/// epilogue, `count` is the whole of C (all batches), and input 0 should be C itself (`full`).
 package struct RegionArguments {
   package var instructions: UnsafePointer<RegionInstruction>?
   package var instructionCount = 0
@@ -159,8 +160,8 @@ package struct RegionArguments {
   package func tasks() -> Int { (count + 4095) / 4096 }
 }
 
-/// Scratch of a region with so many parts: a slot table, a copy of the program, and blocks of lanes:
-/// one a register, two an input, one an output, and three for random numbers and tails.
+/// Scratch of a region with so many parts: a slot table, a copy of the program, and blocks of
+/// lanes: one a register, two an input, one an output, and three for random numbers and tails.
 @inline(never)
 package func regionScratchBytes(
   instructions: Int, inputs: Int, outputs: Int, registers: Int

@@ -86,8 +86,8 @@ let copyCases: [CopyCase] = [
     #expect(target.int32s == (0..<count).map { 3 - 2 * Int32($0) })
   }
 
-  /// Reflection by 2 of the middle axes of [3, 5, 6, 4]; then the adjoint: ⟨gather(x), y⟩ = ⟨x, adjoint(y)⟩ for unit
-  /// weights, element by element.
+  /// Reflection by 2 of the middle axes of [3, 5, 6, 4]; then the adjoint: ⟨gather(x), y⟩ = ⟨x,
+  /// adjoint(y)⟩ for unit weights, element by element.
   @Test(arguments: Isa.all)
   func gathersAndAdjoint(isa: Isa) {
     let inner = [3, 5, 6, 4]

@@ -1,4 +1,5 @@
-// Element-wise regions: the functions against Double, the ways of access, outputs, aliasing and random numbers.
+// Element-wise regions: the functions against Double, the ways of access, outputs, aliasing and
+// random numbers.
 
 import Glibc
 import KernelTable

@@ -1,5 +1,5 @@
-// What all kernel tests share: the tables this machine can run, memory that is as awkward as allowed, and launches
-// in several divisions that must give the same bits.
+// What all kernel tests share: the tables this machine can run, memory that is as awkward as
+// allowed, and launches in several divisions that must give the same bits.
 
 import CProcessor
 import KernelTable
@@ -103,7 +103,8 @@ func launch<Arguments>(
   }
 }
 
-/// Runs with 1, 2, 3 and 5 shares: the outputs must have the same bits, and nothing around them may change.
+/// Runs with 1, 2, 3 and 5 shares: the outputs must have the same bits, and nothing around them may
+/// change.
 func launchAll<Arguments>(
   _ kernel: Kernel, _ arguments: Arguments, scratch: Int = 0, outputs: [Floats],
   _ comment: String = "", source: SourceLocation = #_sourceLocation
