@@ -1,0 +1,92 @@
+// `gan-exec profile FILE`: where the time of a training step goes, kernel by kernel.
+
+import Basics
+import GraphIR
+import Planning
+import Runtime
+import Training
+
+package enum ProfileCommand {
+  package static let spec = CommandSpec(
+    "profile", "FILE", count: 1...1,
+    "Runs some training steps and shows the time of each kernel.",
+    options: [
+      OptionSpec("--steps", "N", "how many steps to measure (default 10)"),
+      OptionSpec("--data", "SOURCE", "replace the named data sets, or one source by NAME=SOURCE"),
+      OptionSpec("--batch", "N", "the same as --set batch=N"),
+      OptionSpec("--seed", "N", "the run's seed (default 0)"),
+      OptionSpec("--all", nil, "every kernel, not only the longest 25"),
+      OptionSpec("-O0", nil, "run the unoptimised graph"),
+    ])
+
+  package static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
+    let steps = try arguments.integer("--steps", in: 1...1_000_000) ?? 10
+    let seed = try arguments.seed() ?? 0
+    let workplace = try Workplace(arguments)
+    let source = try ProgramSource(
+      path: arguments.positionals[0], settings: try arguments.settings())
+    let feeder = try DataFeeder(
+      source.program.data, replacements: dataReplacements(arguments), resolver: workplace.resolver,
+      seed: seed)
+    let session = try Session(
+      program: source.program, backend: workplace.backend, seed: seed, compiler: workplace.compiler)
+    session.initialize()
+    let executable = try session.stepExecutable(blocks: 0)
+    guard let profiling = executable as? any Profiling else {
+      throw EnvironmentFailure("the backend \(workplace.backend.name) cannot time its kernels")
+    }
+    // The first steps touch memory and wake threads.
+    for step in 0..<2 {
+      _ = try session.runStep(StepClock(step: step, epoch: 0), blocks: 0, data: feeder)
+    }
+    var times: [Double] = []
+    profiling.isProfiling = true
+    for step in 2..<2 + steps {
+      let began = monotonicSeconds()
+      _ = try session.runStep(StepClock(step: step, epoch: 0), blocks: 0, data: feeder)
+      times.append((monotonicSeconds() - began) * 1000)
+    }
+    let median = times.sorted()[times.count / 2]
+    console.print(
+      "\(source.program.model) on \(workplace.backend.summary): \(Progress.short(median)) ms a step "
+        + "(median of \(steps))\n")
+    console.print(table(profiling.profile, executable.plan.graph, arguments.has("--all"), steps))
+    return ExitCode.done
+  }
+
+  private static func table(
+    _ profile: [ProfileEntry], _ graph: Graph, _ all: Bool, _ steps: Int
+  ) -> String {
+    let total = Double(profile.reduce(0) { $0 + $1.nanoseconds })
+    let sorted = profile.sorted { $0.nanoseconds > $1.nanoseconds }
+    var text = "      ms  share  GFLOP/s    GB/s  kernel\n"
+    for entry in all ? sorted[...] : sorted.prefix(25) {
+      let milliseconds = Double(entry.nanoseconds) / 1e6 / Double(steps)
+      var rates = "                 "
+      var what = entry.kernel
+      if let id = entry.node {
+        let node = graph.nodes[id]
+        let cost = node.operation.cost(
+          graph.types(of: node.operands), graph.types(of: node.results))
+        let seconds = Double(max(1, entry.nanoseconds)) / 1e9 / Double(steps)
+        rates = column(cost.flops / 1e9 / seconds, 9) + column(cost.bytes / 1e9 / seconds, 8)
+        let types = graph.types(of: node.results).map(\.description).joined(separator: ", ")
+        what += "  \(types)  line \(node.origin.line) \(node.origin.path)"
+        if let note = node.origin.notes.first { what += " (\(note))" }
+      }
+      text += column(milliseconds, 8) + column(100 * Double(entry.nanoseconds) / max(1, total), 6)
+      text += "%" + rates + "  " + what + "\n"
+    }
+    return text
+      + "\(profile.count) launches a step, \(Progress.short(total / 1e6 / Double(steps))) ms in kernels\n"
+  }
+
+  /// A number with two decimals, right-aligned.
+  private static func column(_ value: Double, _ width: Int) -> String {
+    guard value.isFinite, abs(value) < 1e12 else { return String(repeating: " ", count: width) }
+    let hundredths = Int((value * 100).rounded())
+    let fraction = hundredths % 100
+    let digits = "\(hundredths / 100).\(fraction < 10 ? "0" : "")\(fraction)"
+    return String(repeating: " ", count: max(1, width - digits.count)) + digits
+  }
+}
