@@ -22,17 +22,22 @@ package struct FuseElementwise: Pass {
   package func run(_ graph: Graph) throws(Diagnostic) -> Graph {
     var groups = NodeGroups(graph)
     let kinds = graph.nodes.elements.map { RegionKind($0, graph) }
-    for node in kinds.indices where kinds[node] != nil {
-      // Nearest producers first: they stand last.
-      let producers = groups.inputs(of: groups.group(of: node)).sorted(by: >)
-      for producer in producers {
-        guard kinds[groups.members[producer][0]] == kinds[node] else { continue }
-        let consumer = groups.group(of: node)
-        let count = groups.members[producer].count + groups.members[consumer].count
-        guard count <= Self.largestSteps,
-          groups.inputCount(producer, consumer) <= Self.largestInputs
-        else { continue }
-        _ = groups.merge(producer: producer, consumer: consumer)
+    // The last nodes first, each taking in what it reads: what is read in one place only is computed there. A mask
+    // of a forward value then stands in the backward region that reads it, not as one more result of the forward one.
+    for node in kinds.indices.reversed() where kinds[node] != nil && groups.group(of: node) == node
+    {
+      var grows = true
+      while grows {
+        grows = false
+        // Nearest producers first: they stand last.
+        for producer in groups.inputs(of: node).sorted(by: >) {
+          guard kinds[groups.members[producer][0]] == kinds[node] else { continue }
+          let count = groups.members[producer].count + groups.members[node].count
+          guard count <= Self.largestSteps,
+            groups.inputCount(producer, node) <= Self.largestInputs
+          else { continue }
+          if groups.merge(producer: producer, consumer: node) { grows = true }
+        }
       }
     }
     return try rebuild(graph, groups, kinds)

@@ -17,7 +17,7 @@ package struct FuseEpilogues: Pass {
   package var requires: Stage { .differentiated }
 
   /// The operations that can have an epilogue.
-  static func canBeRoot(_ operation: any Operation) -> Bool {
+  private static func canBeRoot(_ operation: any Operation) -> Bool {
     operation is MatMul || operation is Conv2D || operation is Conv2DInputGradient
   }
 

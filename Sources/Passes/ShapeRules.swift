@@ -51,31 +51,27 @@ enum ShapeRules {
     return nil
   }
 
-  /// Moves a reshape behind element-wise work, so that the work meets the product it can be an epilogue of.
-  /// Before: %2 = reshape(%1)  %3 = tanh(%2)     After: %2 = tanh(%1)  %3 = reshape(%2)
-  static func sinkReshape(_ match: Match) throws(Diagnostic) -> ValueID? {
+  /// Moves a reshape that stands between element-wise nodes behind them, so that they become one region. Only where
+  /// nothing else reads the reshaped tensor, since the region of those readers would be cut in two.
+  /// Before: %2 = tanh(%1)  %3 = reshape(%2)  %4 = exp(%3)     After: %2 = tanh(%1)  %3 = exp(%2)  %4 = reshape(%3)
+  static func sinkReshape(_ match: Match, readOnce: [Bool]) throws(Diagnostic) -> ValueID? {
     var operands: [ValueID] = []
     var inner: [Int]?
-    for operand in match.operands {
+    for (operand, readOnce) in zip(match.operands, readOnce) {
       if match.builder.type(of: operand).isScalar {
         operands.append(operand)
         continue
       }
-      guard let source = match.operand(of: operand, if: Reshape.self),
-        match.builder.type(of: operand).count == match.type.count
+      guard readOnce, let source = match.operand(of: operand, if: Reshape.self),
+        match.builder.type(of: operand).count == match.type.count,
+        match.producer(source)?.operation.isElementwise ?? false
       else { return nil }
       let shape = match.builder.shape(of: source)
       guard inner == nil || inner == shape else { return nil }
       inner = shape
       operands.append(source)
     }
-    // Only where a region or an epilogue can grow; else the reshape stands well where it is.
-    let grows = operands.contains { operand in
-      guard let operation = match.producer(operand)?.operation else { return false }
-      return operation.isElementwise && !(match.builder.type(of: operand).isScalar)
-        || FuseEpilogues.canBeRoot(operation)
-    }
-    guard inner != nil, grows else { return nil }
+    guard inner != nil else { return nil }
     let value = try match.builder.add(match.operation, operands)[0]
     return try match.builder.reshape(value, match.type.shape)
   }
@@ -187,11 +183,14 @@ enum ShapeRules {
     return nil
   }
 
-  /// A sum over axes of size one is a reshape.
+  /// A sum over axes of size one is a reshape; a sum of negated elements is the negated sum.
   private static func sum(_ operation: Sum, _ match: Match) throws(Diagnostic) -> ValueID? {
     let shape = match.builder.shape(of: match.operands[0])
-    guard operation.axes.allSatisfy({ shape[$0] == 1 }) else { return nil }
-    return try match.builder.reshape(match.operands[0], match.type.shape)
+    if operation.axes.allSatisfy({ shape[$0] == 1 }) {
+      return try match.builder.reshape(match.operands[0], match.type.shape)
+    }
+    guard let inner = match.operand(of: match.operands[0], if: Negate.self) else { return nil }
+    return try match.builder.negate(match.builder.add(operation, inner))
   }
 
   /// Before: %1 = transpose(%0)  %2 = matmul(%1, …)     After: %2 = matmul(%0, …) {transposeA: true}

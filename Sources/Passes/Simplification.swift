@@ -14,9 +14,10 @@ package struct Simplify: Pass {
 
   package func run(_ graph: Graph) throws(Diagnostic) -> Graph {
     var rewriter = try GraphRewriter(graph)
+    let useCounts = graph.useCounts()
     for node in graph.nodes.elements {
       rewriter.builder.origin = node.origin
-      if !rewriter.isPinned(node), let value = try simplified(node, rewriter) {
+      if !rewriter.isPinned(node), let value = try simplified(node, rewriter, useCounts) {
         rewriter.replace(node.results[0], by: value)
       } else {
         try rewriter.keep(node)
@@ -26,7 +27,9 @@ package struct Simplify: Pass {
   }
 
   /// The value that stands for the node's one result, or nil to keep the node.
-  private func simplified(_ node: Node, _ rewriter: GraphRewriter) throws(Diagnostic) -> ValueID? {
+  private func simplified(
+    _ node: Node, _ rewriter: GraphRewriter, _ useCounts: Table<ValueTag, Int>
+  ) throws(Diagnostic) -> ValueID? {
     guard node.results.count == 1 else { return nil }
     let match = Match(
       operation: node.operation, operands: rewriter.values(node.operands),
@@ -34,7 +37,8 @@ package struct Simplify: Pass {
     if node.operation.isElementwise {
       if let value = try ArithmeticRules.apply(match) { return value }
       if let value = try BroadcastRules.apply(match) { return value }
-      return try ShapeRules.sinkReshape(match)
+      let readOnce = node.operands.map { useCounts[$0] == 1 }
+      return try ShapeRules.sinkReshape(match, readOnce: readOnce)
     }
     return try ShapeRules.apply(match)
   }

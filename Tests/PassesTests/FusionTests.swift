@@ -98,6 +98,27 @@ import Testing
       """, "output result \"r\" %0")
   }
 
+  /// A mask that only the backward region reads is computed there, from the value that is kept anyway.
+  @Test func masksStandWhereTheyAreRead() throws {
+    try expect(
+      FuseElementwise(),
+      """
+        input %0 argument "x" : f32[4, 4]
+        %1 = tanh(%0) : f32[4, 4]
+        %2 = square(%1) : f32[4, 4]
+        %3 = matmul(%1, %1) : f32[4, 4]
+        %4 = multiply(%3, %2) : f32[4, 4]
+        output result "r" %4
+      """,
+      """
+      %1 = fused(%0) {region: (1) { s0 = tanh(i0); yield s0 }} : f32[4, 4]
+      %2 = matmul(%1, %1) : f32[4, 4]
+      %3 = fused(%1, %2) {region: (2) { s0 = square(i0); s1 = multiply(i1, s0); yield s1 }} \
+      : f32[4, 4]
+      output result "r" %3
+      """)
+  }
+
   @Test func regionsHaveLimits() throws {
     let builder = GraphBuilder(name: "long", stage: .differentiated)
     var x = try builder.input(.argument("x"), .f32(4))
@@ -209,6 +230,27 @@ import Testing
         output result "raw" %11
         """)
     expectSameResults(graph, result, "through a reshape")
+    // The other way round: a row of the region is an image of the root's.
+    let images = try parsed(
+      """
+        input %0 argument "x" : f32[2, 3, 4, 5]
+        input %1 argument "w" : f32[1, 1, 5, 6]
+        input %2 argument "row" : f32[72]
+        input %3 argument "column" : f32[2, 1]
+        %4 = conv2d(%0, %1) {padding: [0, 0, 0, 0]} : f32[2, 3, 4, 6]
+        %5 = reshape(%4) {shape: [2, 72]} : f32[2, 72]
+        %6 = multiply(%5, %2) : f32[2, 72]
+        %7 = add(%6, %3) : f32[2, 72]
+        output result "r" %7
+      """, stage: .differentiated)
+    let rows = try rewritten([FuseElementwise(), FuseEpilogues()], images)
+    #expect(
+      rows.nodes.elements.map { $0.operation.mnemonic } == [
+        "reshape", "reshape", "fused", "reshape",
+      ])
+    #expect(rows.type(of: rows.nodes.elements[0].results[0]) == .f32(3, 4, 6))
+    #expect(rows.type(of: rows.nodes.elements[1].results[0]) == .f32(2, 1, 1, 1))
+    expectSameResults(images, rows, "rows")
     // A vector over the last axis alone has no such shape.
     let channels = try parsed(
       """

@@ -256,18 +256,41 @@ import Testing
   @Test func reshapesSinkBelowElementwiseWork() throws {
     try check(
       """
-        %2 = matmul(%0, %1) {transposeB: true} : f32[2, 2]
-        %3 = reshape(%2) {shape: [4]} : f32[4]
-        %4 = tanh(%3) : f32[4]
-        %5 = add(%3, %4) : f32[4]
+        %2 = add(%0, %1) : f32[2, 3]
+        %3 = reshape(%2) {shape: [6]} : f32[6]
+        %4 = tanh(%3) : f32[6]
+        %5 = exp(%4) : f32[6]
         output result "r" %5
       """,
       """
-      %2 = matmul(%0, %1) {transposeB: true} : f32[2, 2]
-      %3 = tanh(%2) : f32[2, 2]
-      %4 = add(%2, %3) : f32[2, 2]
-      %5 = reshape(%4) {shape: [4]} : f32[4]
+      %2 = add(%0, %1) : f32[2, 3]
+      %3 = tanh(%2) : f32[2, 3]
+      %4 = exp(%3) : f32[2, 3]
+      %5 = reshape(%4) {shape: [6]} : f32[6]
       output result "r" %5
+      """)
+    // Read twice, it would cut the region of its readers.
+    let twice = """
+      %2 = add(%0, %1) : f32[2, 3]
+      %3 = reshape(%2) {shape: [6]} : f32[6]
+      %4 = tanh(%3) : f32[6]
+      %5 = multiply(%3, %4) : f32[6]
+      output result "r" %5
+      """
+    try check(twice, twice)
+  }
+
+  @Test func sumsOfNegatedElements() throws {
+    try check(
+      """
+        %2 = negate(%0) : f32[2, 3]
+        %3 = sum(%2) {axes: [0]} : f32[3]
+        output result "r" %3
+      """,
+      """
+      %2 = sum(%0) {axes: [0]} : f32[3]
+      %3 = negate(%2) : f32[3]
+      output result "r" %3
       """)
   }
 
