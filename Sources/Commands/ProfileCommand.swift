@@ -26,7 +26,8 @@ package enum ProfileCommand {
     let source = try ProgramSource(
       path: arguments.positionals[0], settings: try arguments.settings())
     let feeder = try DataFeeder(
-      source.program.data, replacements: dataReplacements(arguments), resolver: workplace.resolver,
+      source.program.data, replacements: try dataReplacements(arguments, source.program.data),
+      resolver: workplace.resolver,
       seed: seed)
     let session = try Session(
       program: source.program, backend: workplace.backend, seed: seed, compiler: workplace.compiler)
