@@ -58,7 +58,7 @@ package struct Checkpoint: Sendable {
   }
 
   package init(path: String) throws(EnvironmentFailure) {
-    let file = try TensorFile.decode(try FileIO.read(path), name: path, requireChecksum: false)
+    let file = try TensorFile.decode(try FileIO.read(path), name: path, requireChecksum: true)
     try self.init(file, path: path)
   }
 
