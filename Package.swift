@@ -79,6 +79,8 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Basics", "GraphIR", "Operators"],
       path: "Tests/TestSupport"),
+    // Stands in for malloc in the tests' program and counts its calls.
+    .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     .testTarget(name: "BasicsTests", dependencies: ["Basics"]),
     .testTarget(name: "GraphSyntaxTests", dependencies: ["GraphSyntax"]),
     .testTarget(name: "KernelsTests", dependencies: ["KernelTable", "CProcessor"] + kernelNames),
@@ -91,7 +93,9 @@ let package = Package(
       name: "PlanningTests", dependencies: ["Planning", "Passes", "Elaboration", "TestSupport"]),
     .testTarget(
       name: "CPUBackendTests",
-      dependencies: ["CPUBackend", "Operators", "Passes", "Planning", "TestSupport"]),
+      dependencies: [
+        "CPUBackend", "Operators", "Passes", "Planning", "TestSupport", "AllocationCounter",
+      ]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
     .testTarget(
       name: "TrainingTests", dependencies: ["Training", "Commands", "CPUBackend"],

@@ -152,7 +152,7 @@ private func addRow(_ p: UnsafePointer<GatherAdjointArguments>, _ offset: Int, _
   }
 }
 
-/// rows[i, :] = table[ids[i], :]; NaN where ids[i] is out of range. RowsArguments.
+/// rows[i, :] = table[ids[i], :]; zeros where ids[i] is out of range. RowsArguments.
 func gatherRowsKernel(
   _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
 ) {
@@ -165,7 +165,7 @@ func gatherRowsKernel(
     if id >= 0 && id < p.tableRows {
       copyElements(p.table! + id &* p.width, row, p.width)
     } else {
-      fillElements(.nan, row, p.width)
+      fillElements(0, row, p.width)
     }
     i &+= 1
   }

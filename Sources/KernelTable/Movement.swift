@@ -89,7 +89,7 @@ package struct GatherAdjointArguments {
 }
 
 /// Rows by index. No scratch.
-/// - `gatherRows`: rows[i, :] = table[ids[i], :], NaN where the index is out of range.
+/// - `gatherRows`: rows[i, :] = table[ids[i], :], zeros where the index is out of range.
 /// - `scatterAddRows`: table[t, :] = Σ rows[i, :] over i with ids[i] = t, ascending; others are
 ///   ignored. The whole table is written.
 /// - `oneHot`: rows[i, c] = (ids[i] = c) as f32, width = classes; `table` is not used.

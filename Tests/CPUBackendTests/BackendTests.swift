@@ -1,6 +1,7 @@
 // What holds of the backend as a whole: bits do not depend on threads, states go from step to step, the arena is the
 // planned one, errors name what is missing.
 
+import AllocationCounter
 import Basics
 import GraphIR
 import Operators
@@ -145,6 +146,22 @@ import Testing
         inputs[1] = found[1]
       }
     }
+  }
+
+  @Test(arguments: [1, 2]) func aStepAllocatesNothing(_ threads: Int) throws {
+    let (graph, inputs) = try randomGraph(3)
+    let loaded = try Loaded(graph, CPUBackend(threads: threads), inputs)
+    let executable = loaded.executable
+    executable.run()
+    let before = allocation_count()
+    if before < 0 { return }
+    // The counter counts.
+    let block = UnsafeMutableRawPointer.allocate(byteCount: 100, alignment: 8)
+    #expect(allocation_count() > before)
+    block.deallocate()
+    let start = allocation_count()
+    for _ in 0..<100 { executable.run() }
+    #expect(allocation_count() == start)
   }
 
   @Test func theArenaIsThePlannedOne() throws {
