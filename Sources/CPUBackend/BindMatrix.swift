@@ -28,9 +28,13 @@ let bindMatMul: RootBinder = { (node, epilogue) throws(EnvironmentFailure) in
   pack.strideN = operation.transposeB ? k : 1
   pack.batches = batches
   pack.batchStride = k * n
-  let packed = node.context.temporary(floats: pack.packedCount(unit))
-  pack.packed = packed
-  node.context.launch("pack", node.table.pack, pack, tasks: pack.tasks(unit))
+  let layout = [k, n, pack.strideK, pack.strideN, batches]
+  let key = PackKey(identity: b.identity, kernel: "pack", layout: layout)
+  let packed = node.context.packed(key, floats: pack.packedCount(unit)) { target in
+    var filled = pack
+    filled.packed = target
+    node.context.launch("pack", node.table.pack, filled, tasks: pack.tasks(unit))
+  }
 
   var product = MatmulArguments()
   product.a = UnsafePointer(a.floats)
@@ -71,6 +75,24 @@ private func convolutionArguments(
   return arguments
 }
 
+/// The packed filter, made by a launch unless an earlier node has it.
+private func packedFilter(
+  _ node: NodeBinding, _ arguments: ConvolutionArguments, _ filter: BoundTensor, _ name: String,
+  _ kernel: Kernel, count: Int
+) -> UnsafeMutablePointer<Float> {
+  let a = arguments
+  let layout = [
+    a.kernelHeight, a.kernelWidth, a.inChannels, a.outChannels, a.strideHeight, a.strideWidth,
+    a.top, a.left, a.xHeight, a.xWidth, a.yHeight, a.yWidth,
+  ]
+  let key = PackKey(identity: filter.identity, kernel: name, layout: layout)
+  return node.context.packed(key, floats: count) { target in
+    var filled = arguments
+    filled.packed = target
+    node.context.launch(name, kernel, filled, tasks: arguments.packTasks(node.table.unit))
+  }
+}
+
 let bindConv2D: RootBinder = { (node, epilogue) throws(EnvironmentFailure) in
   guard let operation = node.operation as? Conv2D else { return }
   let unit = node.table.unit
@@ -81,11 +103,11 @@ let bindConv2D: RootBinder = { (node, epilogue) throws(EnvironmentFailure) in
   arguments.x = x.floats
   arguments.filter = filter.floats
   arguments.y = y.floats
-  arguments.packed = node.context.temporary(floats: arguments.packedCount(unit))
+  arguments.packed = packedFilter(
+    node, arguments, filter, "packFilter", node.table.packFilter,
+    count: arguments.packedCount(unit))
   arguments.epilogue = epilogue
   let stored = node.memory.store(arguments)
-  node.context.launch(
-    "packFilter", node.table.packFilter, stored: stored, tasks: arguments.packTasks(unit))
   node.context.launch(
     "convolution", node.table.convolution, stored: stored, tasks: arguments.tasks(unit),
     scratch: arguments.scratchBytes(unit))
@@ -101,12 +123,11 @@ let bindConv2DInputGradient: RootBinder = { (node, epilogue) throws(EnvironmentF
   arguments.x = dx.floats
   arguments.filter = filter.floats
   arguments.y = dy.floats
-  arguments.packed = node.context.temporary(floats: arguments.packedTransposedCount(unit))
+  arguments.packed = packedFilter(
+    node, arguments, filter, "packFilterTransposed", node.table.packFilterTransposed,
+    count: arguments.packedTransposedCount(unit))
   arguments.epilogue = epilogue
   let stored = node.memory.store(arguments)
-  node.context.launch(
-    "packFilterTransposed", node.table.packFilterTransposed, stored: stored,
-    tasks: arguments.packTasks(unit))
   node.context.launch(
     "convolutionInputGradient", node.table.convolutionInputGradient, stored: stored,
     tasks: arguments.inputGradientTasks(unit), scratch: arguments.scratchBytes(unit))

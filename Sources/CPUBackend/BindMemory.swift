@@ -52,6 +52,8 @@ struct BoundTensor {
   var splat: Double?
   /// True where the memory holds one element for all.
   var isOneElement = false
+  /// The same for all views of one value of the graph; nil for temporaries.
+  var identity: Int?
 
   var floats: UnsafeMutablePointer<Float> { pointer.assumingMemoryBound(to: Float.self) }
   var integers: UnsafeMutablePointer<Int32> { pointer.assumingMemoryBound(to: Int32.self) }

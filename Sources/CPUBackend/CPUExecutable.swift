@@ -39,9 +39,10 @@ package final class CPUExecutable: Executable, Profiling {
     // First only to measure the temporaries.
     let nowhere = UnsafeMutableRawPointer(bitPattern: 4096)!
     let measured = try binder.bind(BindMemory(), workspace: nowhere)
-    workspace = try Arena(byteCount: measured.workspaceBytes, for: "temporaries of kernels")
+    workspace = try Arena(
+      byteCount: measured.sharedBytes + measured.workspaceBytes, for: "temporaries of kernels")
     bindings = BindMemory()
-    let context = try binder.bind(bindings, workspace: workspace.base)
+    let context = try binder.bind(bindings, workspace: workspace.base, measured: measured)
     // Threads' scratch does not start at equal places of a page, so that they do not compete for cache sets.
     scratchStride = context.scratchBytes == 0 ? 0 : context.scratchBytes + 256
     scratch = try Arena(

@@ -5,15 +5,23 @@ import Basics
 import GraphIR
 import KernelTable
 
-/// Binds one plan. The workspace is memory for temporaries inside one node (packed matrices, partial sums): every
-/// node starts at its beginning again, so it is as large as the largest need. It is measured in a first pass over the
-/// plan with a base that is never used, then bound for good in a second.
+/// Binds one plan. The workspace has two parts. First packed right operands that several nodes read (a discriminator's
+/// weights, for real and for generated images), which stay for the step; behind them the temporaries inside one node
+/// (other packed matrices, partial sums), where every node starts at the beginning again. Both are measured in a first
+/// pass over the plan with a base that is never used, then bound for good in a second.
 final class BindContext {
   let table: KernelTable
   let memory: BindMemory
   let threads: Int
   private let workspace: UnsafeMutableRawPointer
+  private let measured: BindContext?
   private var workspaceUsed = 0
+  /// How often each packing was asked for, and where shared ones are. For lookup only.
+  private var packUses: [PackKey: Int] = [:]
+  private var sharedPacks: [PackKey: UnsafeMutablePointer<Float>] = [:]
+  private var sharedUsed = 0
+  /// Bytes of the packed operands that several nodes read.
+  private(set) var sharedBytes = 0
   private(set) var workspaceBytes = 0
   private(set) var scratchBytes = 0
   private(set) var launches: [Launch] = []
@@ -24,8 +32,12 @@ final class BindContext {
   private(set) var missingKernel: String?
   private static let unfilled = unsafeBitCast(KernelTable().region, to: Int.self)
 
-  init(_ table: KernelTable, _ memory: BindMemory, threads: Int, workspace: UnsafeMutableRawPointer)
-  {
+  /// `measured` is the context of the first pass.
+  init(
+    _ table: KernelTable, _ memory: BindMemory, threads: Int, workspace: UnsafeMutableRawPointer,
+    measured: BindContext?
+  ) {
+    self.measured = measured
     self.table = table
     self.memory = memory
     self.threads = threads
@@ -40,7 +52,7 @@ final class BindContext {
 
   /// A temporary until the end of the node.
   func temporary(bytes: Int) -> UnsafeMutableRawPointer {
-    let pointer = workspace + workspaceUsed
+    let pointer = workspace + (measured?.sharedBytes ?? 0) + workspaceUsed
     workspaceUsed += (bytes + 63) / 64 * 64
     workspaceBytes = max(workspaceBytes, workspaceUsed)
     return pointer
@@ -48,6 +60,27 @@ final class BindContext {
 
   func temporary(floats count: Int) -> UnsafeMutablePointer<Float> {
     temporary(bytes: count * 4).assumingMemoryBound(to: Float.self)
+  }
+
+  /// A packed operand of so many floats: made by `pack`, or by an earlier node that packed the same value in the same
+  /// way. Values never change, so a packed one stays right for the whole step.
+  func packed(_ key: PackKey, floats: Int, pack: (UnsafeMutablePointer<Float>) -> Void)
+    -> UnsafeMutablePointer<Float>
+  {
+    let bytes = (floats * 4 + 63) / 64 * 64
+    if let known = sharedPacks[key] { return known }
+    packUses[key, default: 0] += 1
+    var target: UnsafeMutablePointer<Float>
+    if key.identity != nil, let measured, measured.packUses[key, default: 0] > 1 {
+      target = (workspace + sharedUsed).assumingMemoryBound(to: Float.self)
+      sharedUsed += bytes
+      sharedPacks[key] = target
+    } else {
+      target = temporary(floats: floats)
+      if key.identity != nil, packUses[key] == 2 { sharedBytes += bytes }
+    }
+    pack(target)
+    return target
   }
 
   func temporary(_ type: TensorType) -> BoundTensor {
@@ -78,6 +111,15 @@ final class BindContext {
         kernel: kernel, arguments: UnsafeRawPointer(stored), shares: shares, node: node,
         name: Int32(index)))
   }
+}
+
+/// What is packed, and how: equal keys give equal bytes.
+struct PackKey: Hashable {
+  /// Of the tensor; nil for temporaries, which are never shared.
+  var identity: Int?
+  var kernel: String
+  /// All numbers that the layout may depend on.
+  var layout: [Int]
 }
 
 /// One node to bind.

@@ -17,11 +17,11 @@ struct PlanBinder {
   let addresses: Addresses
   let backend: CPUBackend
 
-  func bind(_ memory: BindMemory, workspace: UnsafeMutableRawPointer)
-    throws(EnvironmentFailure) -> BindContext
-  {
+  func bind(
+    _ memory: BindMemory, workspace: UnsafeMutableRawPointer, measured: BindContext? = nil
+  ) throws(EnvironmentFailure) -> BindContext {
     let context = BindContext(
-      backend.table, memory, threads: backend.threads, workspace: workspace)
+      backend.table, memory, threads: backend.threads, workspace: workspace, measured: measured)
     for id in plan.order {
       let node = plan.graph.nodes[id]
       context.startNode(Int32(id.index))
@@ -51,22 +51,20 @@ struct PlanBinder {
 
   private func tensor(_ value: ValueID) -> BoundTensor {
     let type = plan.graph.type(of: value)
+    // Views of one value count as one.
+    var root = value
+    while let node = plan.graph.producer(of: root), node.operation.isReshape {
+      root = node.operands[0]
+    }
     return BoundTensor(
-      pointer: addresses.pointer(plan.placements[value]), type: type, splat: splat(value),
-      isOneElement: plan.scalarConstants.contains(value))
+      pointer: addresses.pointer(plan.placements[value]), type: type, splat: splat(root),
+      isOneElement: plan.scalarConstants.contains(value), identity: root.index)
   }
 
-  /// The one value of a constant or of a view of one.
-  private func splat(_ value: ValueID) -> Double? {
-    var value = value
-    while let node = plan.graph.producer(of: value) {
-      if let constant = node.operation as? Constant {
-        return constant.splat ?? (constant.values.count == 1 ? constant.values[0].value : nil)
-      }
-      guard node.operation.isReshape else { return nil }
-      value = node.operands[0]
-    }
-    return nil
+  /// The one value of a constant.
+  private func splat(_ root: ValueID) -> Double? {
+    guard let constant = plan.graph.producer(of: root)?.operation as? Constant else { return nil }
+    return constant.values.count == 1 ? constant.values[0].value : nil
   }
 
   private func bindCopies(_ context: BindContext) {

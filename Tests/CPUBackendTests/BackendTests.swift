@@ -164,6 +164,38 @@ import Testing
     #expect(allocation_count() == start)
   }
 
+  /// One weight read by several products is packed once; its buffer is overwritten before the last of them, and the
+  /// packed copy must still be the old one. The new value is packed anew.
+  @Test func packedOperandsAreShared() throws {
+    let builder = GraphBuilder(name: "shared", stage: .fused)
+    let w = try builder.input(.state("w"), .f32(40, 50))
+    let x = try builder.input(.argument("x"), .f32(30, 40))
+    let filter = try builder.input(.argument("f"), .f32(3, 3, 2, 9))
+    let image = try builder.input(.argument("i"), .f32(2, 8, 8, 2))
+    let first = try builder.matmul(x, w)
+    let view = try builder.reshape(builder.reshape(w, [2000]), [40, 50])
+    let second = try builder.matmul(builder.tanh(x), view)
+    let new = try builder.add(Square(), w)
+    let third = try builder.matmul(x, new)
+    let back = try builder.matmul(first, w, transposeB: true)
+    let convolution = Conv2D(stride: [1, 1], padding: [1, 1, 1, 1])
+    let c = try builder.add(convolution, image, filter)
+    let d = try builder.add(convolution, builder.tanh(image), filter)
+    builder.output(.state("w"), new)
+    for (index, value) in [first, second, third, back, c, d].enumerated() {
+      builder.output(.result("\(index)"), value)
+    }
+    let graph = builder.finish()
+    var filler = Filler(12)
+    let inputs = graph.inputs.map { filler.uniform(graph.type(of: $0.value), -1, 1) }
+    try expectAgreement(graph, inputs)
+    let loaded = try Loaded(graph, CPUBackend(threads: 1), inputs)
+    let executable = try #require(loaded.executable as? CPUExecutable)
+    let kernels = executable.profile.map(\.kernel)
+    #expect(kernels.filter { $0 == "pack" }.count == 3)
+    #expect(kernels.filter { $0 == "packFilter" }.count == 1)
+  }
+
   @Test func theArenaIsThePlannedOne() throws {
     let (graph, inputs) = try randomGraph(1)
     let loaded = try Loaded(graph, CPUBackend(threads: 1), inputs)
