@@ -1,5 +1,5 @@
-// Command-line arguments as data: each command lists its options once; parsing, `--help` and "did you mean" come
-// from that list. Wrong usage is a `UsageError`, exit code 2.
+// Command-line arguments as data: each command lists its options once; parsing, `--help` and "did
+// you mean" come from that list. Wrong usage is a `UsageError`, exit code 2.
 
 import Basics
 
@@ -77,7 +77,8 @@ package struct ParsedArguments: Sendable {
   package var positionals: [String] = []
   private var given: [(name: String, value: String)] = []
 
-  /// Parses what follows the command's name. `--name=value` and `--name value` are the same; `--` ends the options.
+  /// Parses what follows the command's name. `--name=value` and `--name value` are the same; `--`
+  /// ends the options.
   package init(_ arguments: [String], _ spec: CommandSpec) throws(UsageError) {
     let options = spec.options + CommandSpec.common
     var index = 0

@@ -98,7 +98,7 @@ package enum CheckCommand {
     let place = "gradient \(finding.gradient) (line \(finding.origin.line))"
     return "\(finding.verdict.rawValue)  \(place)  \(finding.parameter)  "
       + "analytic \(Progress.short(finding.analytic))  numeric \(Progress.short(finding.numeric))  "
-      + "error \(finding.error)\n"
+      + "error \(Progress.short(finding.error))\n"
   }
 
   private static func json(_ finding: GradientCheck.Finding) -> String {

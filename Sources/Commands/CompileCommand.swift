@@ -207,7 +207,8 @@ enum PassList {
     var text = "passes:\n"
     for pass in Pipeline.allPasses {
       text +=
-        "  \(pass.name)\(String(repeating: " ", count: width - pass.name.count + 2))\(pass.summary)\n"
+        "  \(pass.name)\(String(repeating: " ", count: width - pass.name.count + 2))"
+        + "\(pass.summary)\n"
     }
     text += "standard pipeline:\n"
     for step in Pipeline.standard.steps {
@@ -215,7 +216,8 @@ enum PassList {
       case .once(let pass): text += "  \(pass.name)\n"
       case .untilStable(let passes, let limit):
         text +=
-          "  { \(passes.map(\.name).joined(separator: ", ")) } until nothing changes, at most \(limit) times\n"
+          "  { \(passes.map(\.name).joined(separator: ", ")) } until nothing changes, "
+          + "at most \(limit) times\n"
       }
     }
     return text
@@ -227,7 +229,8 @@ enum PassList {
       let change =
         record.changed ? "\(record.nodesBefore) -> \(record.nodesAfter) nodes" : "no change"
       text +=
-        "\(record.index + 1). \(record.name): \(Progress.short(record.seconds * 1000)) ms, \(change)\n"
+        "\(record.index + 1). \(record.name): \(Progress.short(record.seconds * 1000)) ms, "
+        + "\(change)\n"
     }
     return text
   }

@@ -1,5 +1,5 @@
-// Where a command's words go: results to standard output, progress and messages to standard error. Tests put
-// closures in their place.
+// Where a command's words go: results to standard output, progress and messages to standard error.
+// Tests put closures in their place.
 
 #if canImport(Glibc)
   import Glibc
@@ -7,9 +7,11 @@
   import Darwin
 #endif
 
-/// What a process of ours does about signals that would end it without a word. Called first in `main`.
+/// What a process of ours does about signals that would end it without a word. Called first in
+/// `main`.
 package func prepareProcess() {
-  // A closed pipe and the limit on a file's size then come back as errors of `write`, with a place and a message.
+  // A closed pipe and the limit on a file's size then come back as errors of `write`, with a place
+  // and a message.
   signal(SIGPIPE, SIG_IGN)
   signal(SIGXFSZ, SIG_IGN)
 }

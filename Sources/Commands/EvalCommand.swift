@@ -84,7 +84,8 @@ package enum EvalCommand {
       }
       guard input.array.shape == argument.type.shape else {
         throw EnvironmentFailure(
-          "the input '\(argument.name)' has the shape \(shapeText(input.array.shape)), the network takes "
+          "the input '\(argument.name)' has the shape \(shapeText(input.array.shape)), "
+            + "the network takes "
             + "\(argument.type)")
       }
       if argument.type.element == .f32 {

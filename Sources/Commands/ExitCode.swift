@@ -58,7 +58,8 @@ package struct Command: Sendable {
   }
 }
 
-/// Finds the command, parses, runs, and reports. `fallback` is taken where the first argument names no command.
+/// Finds the command, parses, runs, and reports. `fallback` is taken where the first argument names
+/// no command.
 package func dispatch(
   _ arguments: [String], program: String, summary: String, commands: [Command], fallback: Command?,
   console: Console

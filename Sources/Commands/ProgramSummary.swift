@@ -1,4 +1,5 @@
-// The tables of `gan-compile FILE`: the networks layer by layer, the data, and what one training step costs.
+// The tables of `gan-compile FILE`: the networks layer by layer, the data, and what one training
+// step costs.
 
 import Basics
 import Elaboration
@@ -81,7 +82,8 @@ struct ProgramSummary {
       ])
     }
     return "network \(network.name)(\(arguments)) -> \(results)\n" + aligned(rows)
-      + "  \(grouped(network.trainableCount)) trainable parameters, \(grouped(network.totalCount)) in total\n"
+      + "  \(grouped(network.trainableCount)) trainable parameters, "
+      + "\(grouped(network.totalCount)) in total\n"
   }
 
   private func table(_ train: TrainProgram, _ step: StepFacts) -> String {

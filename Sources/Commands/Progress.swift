@@ -1,4 +1,5 @@
-// What a person sees while a run goes on: one line that renews itself on a terminal, plain lines otherwise.
+// What a person sees while a run goes on: one line that renews itself on a terminal, plain lines
+// otherwise.
 
 import Formats
 import Training
@@ -47,7 +48,8 @@ package final class Progress {
     }
   }
 
-  /// A line that stays, with the time the epoch took; not for the one-step epochs of programs without data.
+  /// A line that stays, with the time the epoch took; not for the one-step epochs of programs
+  /// without data.
   private func showEpoch(_ epoch: Int, _ seconds: Double) {
     guard !quiet, let report = lastReport, report.stepsPerEpoch > 1 else { return }
     let means = sums.map { "\($0.name) \(Self.short($0.sum / Double(max(1, $0.count))))" }
@@ -84,7 +86,8 @@ package final class Progress {
     let now = monotonicSeconds()
     let isLast = report.step == report.totalSteps
     let interval = console.isTerminal ? 0.1 : 10
-    // Without a terminal the lines of the epochs are enough, and one now and then where epochs are long.
+    // Without a terminal the lines of the epochs are enough, and one now and then where epochs are
+    // long.
     guard isLast || report.step == firstStep + 1 || now - lastShown >= interval else { return }
     lastShown = now
     let text = line(report, now)
@@ -100,7 +103,8 @@ package final class Progress {
     let rest = Double(report.totalSteps - report.step) * pace
     let losses = report.reports.map { "\($0.name) \(Self.short($0.value))" }.joined(separator: "  ")
     return
-      "epoch \(report.epoch + 1)/\(epochs(report))  step \(report.step)/\(report.totalSteps)  \(losses)  "
+      "epoch \(report.epoch + 1)/\(epochs(report))  step \(report.step)/\(report.totalSteps)  "
+      + "\(losses)  "
       + "\(Self.short(pace * 1000)) ms/step  \(Self.duration(rest)) left"
   }
 
@@ -144,6 +148,7 @@ package final class Progress {
   /// Four significant digits.
   static func short(_ value: Double) -> String {
     guard value.isFinite, value != 0 else { return "\(value)" }
+    if abs(value) < 1e-4 { return tiny(value) }
     var digits = 3
     var scale = abs(value)
     while scale >= 10, digits > 0 {
@@ -157,6 +162,17 @@ package final class Progress {
     var factor = 1.0
     for _ in 0..<digits { factor *= 10 }
     return "\((value * factor).rounded() / factor)"
+  }
+
+  /// `1.234e-07`
+  private static func tiny(_ value: Double) -> String {
+    var mantissa = value
+    var exponent = 0
+    while abs(mantissa) < 1, exponent < 330 {
+      mantissa *= 10
+      exponent += 1
+    }
+    return "\((mantissa * 1000).rounded() / 1000)e-\(exponent < 10 ? "0" : "")\(exponent)"
   }
 
   /// `1:02:03` or `2:03`

@@ -1,4 +1,5 @@
-// `gan-exec sample`: images from trained weights. A checkpoint is enough: the program travels in it.
+// `gan-exec sample`: images from trained weights. A checkpoint is enough: the program travels in
+// it.
 
 import Basics
 import Elaboration
@@ -35,7 +36,8 @@ package enum SampleCommand {
     else {
       let names = program.samples.map { $0.name ?? "(unnamed)" }.joined(separator: ", ")
       throw UsageError(
-        "the program has no sample \(name.map { "named '\($0)'" } ?? "block"); it has: \(names.isEmpty ? "none" : names)"
+        "the program has no sample \(name.map { "named '\($0)'" } ?? "block"); it has: "
+          + (names.isEmpty ? "none" : names)
       )
     }
     let workplace = try Workplace(arguments)
@@ -110,7 +112,8 @@ package enum SampleCommand {
     }
     guard let grid = try SampleWriter.grid(drawn, low: sample.low, high: sample.high) else {
       throw UsageError(
-        "the sample's shape \(shapeText(drawn.shape)) is no list of pictures; write it to a .npy file"
+        "the sample's shape \(shapeText(drawn.shape)) is no list of pictures; "
+          + "write it to a .npy file"
       )
     }
     try FileIO.writeAtomically(try PNG.encode(grid), to: out)

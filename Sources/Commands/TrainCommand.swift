@@ -130,7 +130,8 @@ package enum TrainCommand {
       count: count, unit: isEpochs ? .epochs : .steps, actions: [action], block: nil)
   }
 
-  /// The program of the file, or of the run that goes on; the run's settings hold where none are given.
+  /// The program of the file, or of the run that goes on; the run's settings hold where none are
+  /// given.
   private static func program(
     _ arguments: ParsedArguments, _ resumed: (checkpoint: Checkpoint, path: String)?
   ) throws -> ProgramSource {
@@ -174,7 +175,8 @@ package enum TrainCommand {
   ) throws {
     guard checkpoint.programHash == source.hash else {
       throw EnvironmentFailure(
-        "\(path): the checkpoint is of another program than \(source.source.name), or of other settings",
+        "\(path): the checkpoint is of another program than \(source.source.name), "
+          + "or of other settings",
         help:
           "without FILE and settings, --resume takes the run's own; to begin a new run with these "
           + "weights, use --weights \(path)")
@@ -191,7 +193,8 @@ package enum TrainCommand {
       let before = checkpoint.data.first { $0.name == source.name }?.checksum
       guard before == source.dataset.checksum else {
         throw EnvironmentFailure(
-          "the data of '\(source.name)' (\(source.dataset.name)) have changed since \(path) was written",
+          "the data of '\(source.name)' (\(source.dataset.name)) have changed "
+            + "since \(path) was written",
           help: "name the data that the run began with by --data \(source.name)=SOURCE")
       }
     }

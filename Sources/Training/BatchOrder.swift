@@ -1,5 +1,5 @@
-// Which examples make up a batch: a function of (seed, source, batch number) alone, so that reading ahead has no
-// state and a resumed run goes on with the very examples it would have seen.
+// Which examples make up a batch: a function of (seed, source, batch number) alone, so that reading
+// ahead has no state and a resumed run goes on with the very examples it would have seen.
 
 import Basics
 import Elaboration
@@ -14,8 +14,9 @@ package struct BatchOrder: Sendable {
   private var permutation: [Int32] = []
   private var permutationPass = -1
 
-  /// `group` names the sources that walk together: paired sources share it and so see the same order. `count` and
-  /// `batch` are positive and below 2³¹; a shuffled source has at least one batch.
+  /// `group` names the sources that walk together: paired sources share it and so see the same
+  /// order. `count` and `batch` are positive and below 2³¹; a shuffled source has at least one
+  /// batch.
   package init(count: Int, batch: Int, order: DataDeclaration.Order, seed: UInt64, group: String) {
     self.count = count
     self.batch = batch

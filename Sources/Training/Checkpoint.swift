@@ -1,5 +1,6 @@
-// Checkpoints: everything a run needs to go on, in one safetensors file that other tools read too. Tensors are the
-// states by name; the metadata hold the program's text and settings, the seed, the step and the data's checksums.
+// Checkpoints: everything a run needs to go on, in one safetensors file that other tools read too.
+// Tensors are the states by name; the metadata hold the program's text and settings, the seed, the
+// step and the data's checksums.
 
 import Basics
 import Elaboration
@@ -19,7 +20,8 @@ package struct Checkpoint: Sendable {
   package var settings: [(name: String, value: String)]
   /// Checksum of each data source by the name in the program.
   package var data: [(name: String, checksum: String)]
-  /// What `--data` said, so that a resumed run finds its data; an empty name stands for all named sets.
+  /// What `--data` said, so that a resumed run finds its data; an empty name stands for all named
+  /// sets.
   package var replacements: [(name: String?, source: String)]
   package var tensors: [NamedTensor]
 
@@ -127,14 +129,15 @@ package struct Checkpoint: Sendable {
       sampleCount: sampleCount, argumentShapes: argumentShapes)
   }
 
-  /// Puts all states back. Every state of the program must be there with its type, and none more; where something is
-  /// wrong, no state changes.
+  /// Puts all states back. Every state of the program must be there with its type, and none more;
+  /// where something is wrong, no state changes.
   package func restore(_ session: Session, path: String) throws(EnvironmentFailure) {
     let known = Set(session.program.states.map(\.name))
     let extra = tensors.map(\.name).filter { !known.contains($0) }
     guard extra.isEmpty else {
       throw EnvironmentFailure(
-        "\(path): the checkpoint has \(extra.count) tensors that the program does not know, such as '\(extra[0])'"
+        "\(path): the checkpoint has \(extra.count) tensors that the program does not know, "
+          + "such as '\(extra[0])'"
       )
     }
     try Weights.load(tensors, into: session, path: path) { _ in true }

@@ -1,5 +1,6 @@
-// The data of a program: its sources found, checked against their declarations, and turned into batches. A batch is
-// a function of (seed, source, batch number), so nothing here has a state worth saving.
+// The data of a program: its sources found, checked against their declarations, and turned into
+// batches. A batch is a function of (seed, source, batch number), so nothing here has a state worth
+// saving.
 
 import Basics
 import Elaboration
@@ -21,7 +22,8 @@ package final class DataFeeder: BatchSupplier {
   private var orders: [String: BatchOrder] = [:]
   private let declarations: [DataDeclaration]
 
-  /// Finds every source. `replacements` are the `--data` options: `(nil, path)` replaces all named sets.
+  /// Finds every source. `replacements` are the `--data` options: `(nil, path)` replaces all named
+  /// sets.
   package init(
     _ declarations: [DataDeclaration], replacements: [(name: String?, source: String)],
     resolver: DatasetResolver, seed: UInt64
@@ -34,7 +36,8 @@ package final class DataFeeder: BatchSupplier {
       }
       let names = declarations.map(\.name)
       throw EnvironmentFailure(
-        "--data names the source '\(name)', but the program has \(names.isEmpty ? "none" : names.joined(separator: ", "))",
+        "--data names the source '\(name)', but the program has "
+          + (names.isEmpty ? "none" : names.joined(separator: ", ")),
         help: suggestion(for: name, in: names))
     }
     var known: [String: Dataset] = [:]
@@ -107,12 +110,14 @@ package final class DataFeeder: BatchSupplier {
     let withChannel = dataset.shape + [1]
     guard wanted == dataset.shape || wanted == withChannel || wanted + [1] == dataset.shape else {
       throw EnvironmentFailure(
-        "\(dataset.name): its examples have the shape \(shapeText(dataset.shape)), but '\(declaration.name)' "
+        "\(dataset.name): its examples have the shape \(shapeText(dataset.shape)), "
+          + "but '\(declaration.name)' "
           + "is declared as \(declaration.type), which wants \(shapeText(wanted))")
     }
     if declaration.type.element != .f32, let fraction = dataset.firstFraction {
       throw EnvironmentFailure(
-        "\(dataset.name): it holds \(fraction), but '\(declaration.name)' is declared as \(declaration.type): whole "
+        "\(dataset.name): it holds \(fraction), but '\(declaration.name)' is declared "
+          + "as \(declaration.type): whole "
           + "numbers")
     }
   }
@@ -136,13 +141,16 @@ package final class DataFeeder: BatchSupplier {
     // Only a shuffled pass needs a whole batch: the other orders draw or wrap around.
     guard leader.declaration.order != .shuffled || batch <= feed.dataset.count else {
       throw EnvironmentFailure(
-        "\(feed.dataset.name): it has \(feed.dataset.count) examples, fewer than one batch of \(batch) for '\(declaration.name)'",
+        "\(feed.dataset.name): it has \(feed.dataset.count) examples, "
+          + "fewer than one batch of \(batch) for '\(declaration.name)'",
         help: "choose a smaller batch with --batch")
     }
-    // Both bounds hold for every program and file that fit a memory; the order's arithmetic relies on them.
+    // Both bounds hold for every program and file that fit a memory; the order's arithmetic relies
+    // on them.
     guard feed.dataset.count <= Int(Int32.max) else {
       throw EnvironmentFailure(
-        "\(feed.dataset.name): it has \(feed.dataset.count) examples; at most \(Int32.max) are supported"
+        "\(feed.dataset.name): it has \(feed.dataset.count) examples; "
+          + "at most \(Int32.max) are supported"
       )
     }
     orders[declaration.name] = BatchOrder(

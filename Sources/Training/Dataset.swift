@@ -1,5 +1,6 @@
-// A data set in memory: examples of one shape, as bytes that are scaled when a batch is made, as floats, as
-// integers, or drawn by the program. What comes in is found by `DatasetResolver`; what goes out are batches.
+// A data set in memory: examples of one shape, as bytes that are scaled when a batch is made, as
+// floats, as integers, or drawn by the program. What comes in is found by `DatasetResolver`; what
+// goes out are batches.
 
 import Basics
 import Formats
@@ -75,7 +76,8 @@ package final class Dataset: Sendable {
     return values.first { Int32(exactly: $0) == nil }
   }
 
-  /// Writes the examples one after the other as elements of a type of four bytes; `scale` maps a byte to a float.
+  /// Writes the examples one after the other as elements of a type of four bytes; `scale` maps a
+  /// byte to a float.
   package func copy(
     examples: [Int], pass: Int, as element: ElementType, scale: [Float],
     into buffer: UnsafeMutableRawBufferPointer
@@ -127,7 +129,8 @@ package final class Dataset: Sendable {
     }
   }
 
-  /// target[p · size + i] = scale[values[examples[p] · size + i]]. Raw pointers: this is all of a batch's cost.
+  /// target[p · size + i] = scale[values[examples[p] · size + i]]. Raw pointers: this is all of a
+  /// batch's cost.
   private static func gather(
     _ values: [UInt8], _ examples: [Int], _ size: Int, _ scale: [Float],
     _ target: UnsafeMutablePointer<Float>

@@ -1,5 +1,5 @@
-// From the name of a source to a data set: named sets in the data folders, files by their contents, folders
-// of pictures, and the garments that the program draws itself.
+// From the name of a source to a data set: named sets in the data folders, files by their contents,
+// folders of pictures, and the garments that the program draws itself.
 
 import Basics
 import Formats
@@ -93,7 +93,8 @@ package struct DatasetResolver: Sendable {
     if path.hasSuffix(".safetensors") { return try safetensors(bytes, path) }
     if Gzip.isGzip(bytes) || bytes.starts(with: [0, 0]) { return try idx(path, bytes) }
     throw EnvironmentFailure(
-      "\(path): not a data file; expected IDX (plain or gzip), .npy, .safetensors or a folder of PNG files"
+      "\(path): not a data file; expected IDX (plain or gzip), .npy, .safetensors "
+        + "or a folder of PNG files"
     )
   }
 

@@ -1,4 +1,5 @@
-// From a raw graph to a plan: the passes, then the planner. One place, so that gan-compile shows what gan-exec runs.
+// From a raw graph to a plan: the passes, then the planner. One place, so that gan-compile shows
+// what gan-exec runs.
 
 import Basics
 import GraphIR

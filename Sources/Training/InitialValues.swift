@@ -1,5 +1,5 @@
-// The first values of states: a function of (seed, name, index), so that they do not depend on the order in which
-// states are declared nor on other states being there.
+// The first values of states: a function of (seed, name, index), so that they do not depend on the
+// order in which states are declared nor on other states being there.
 
 import Basics
 import Elaboration

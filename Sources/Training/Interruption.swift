@@ -1,5 +1,6 @@
-// Ctrl-C and SIGTERM while a run is going on: both are blocked in every thread and looked for between steps, so that
-// a step is always finished and nothing has to be safe inside a signal handler.
+// Ctrl-C and SIGTERM while a run is going on: both are blocked in every thread and looked for
+// between steps, so that a step is always finished and nothing has to be safe inside a signal
+// handler.
 
 #if canImport(Glibc)
   import Glibc

@@ -1,5 +1,5 @@
-// A graph bound to kernels with all that feeding it takes worked out once: which input is what, and a buffer for each
-// batch. So a step allocates nothing here and looks nothing up by name.
+// A graph bound to kernels with all that feeding it takes worked out once: which input is what, and
+// a buffer for each batch. So a step allocates nothing here and looks nothing up by name.
 
 import Basics
 import Elaboration
@@ -86,7 +86,8 @@ final class LoadedGraph {
       case .epoch: write(feed.input, Int32(clamping: clock.epoch))
       case .data(let source, let batchesPerStep, let round, let buffer):
         guard let data else { throw InternalError("no data for the source \(source)") }
-        // A run that could overflow this would take longer than the sun lasts; a checkpoint's step is limited.
+        // A run that could overflow this would take longer than the sun lasts; a checkpoint's step
+        // is limited.
         let number = clock.step &* max(1, batchesPerStep) &+ round
         try data.fill(source: source, batch: number, into: buffer)
         executable.write(input: feed.input, UnsafeRawBufferPointer(buffer))

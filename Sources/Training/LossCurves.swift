@@ -1,5 +1,6 @@
-// The reported scalars over the steps, kept for the plot in bounded memory: each point is the mean of a run of
-// steps, and when there are too many points, neighbours are merged and the runs become twice as long.
+// The reported scalars over the steps, kept for the plot in bounded memory: each point is the mean
+// of a run of steps, and when there are too many points, neighbours are merged and the runs become
+// twice as long.
 
 import Formats
 

@@ -1,5 +1,5 @@
-// A program as the training side holds it: the text, the settings in force, and what they elaborate to. The
-// same three travel in a checkpoint, so that sampling needs nothing else.
+// A program as the training side holds it: the text, the settings in force, and what they elaborate
+// to. The same three travel in a checkpoint, so that sampling needs nothing else.
 
 import Basics
 import Elaboration
@@ -49,7 +49,8 @@ package struct ProgramSource: Sendable {
     hash = Self.hash(parsed.file, source, program)
   }
 
-  /// Tells programs apart: the syntax tree, so without comments and layout, and the hyperparameters in force.
+  /// Tells programs apart: the syntax tree, so without comments and layout, and the hyperparameters
+  /// in force.
   package let hash: String
 
   private static func hash(_ file: SourceFile, _ source: SourceText, _ program: Program) -> String {

@@ -1,5 +1,6 @@
-// A run's folder: the program, the log, the losses as table and plot, samples, checkpoints and weights. All whole
-// files are written atomically; the log is append-only and cut back to the checkpoint when a run is resumed.
+// A run's folder: the program, the log, the losses as table and plot, samples, checkpoints and
+// weights. All whole files are written atomically; the log is append-only and cut back to the
+// checkpoint when a run is resumed.
 
 import Basics
 import Formats
@@ -47,8 +48,8 @@ package final class RunFolder {
 
   // MARK: Log
 
-  /// Opens log and table; the lines of steps after `step` (left by a run that died after its last checkpoint) are
-  /// dropped. Returns the lines that stay.
+  /// Opens log and table; the lines of steps after `step` (left by a run that died after its last
+  /// checkpoint) are dropped. Returns the lines that stay.
   package func openLogs(reports: [String], after step: Int) throws(EnvironmentFailure)
     -> [JSONValue]
   {

@@ -1,5 +1,5 @@
-// Draws the program's samples and writes them: a PNG grid each time, and an animated GIF of the unnamed one's
-// grids. Results that are no pictures are written as .npy.
+// Draws the program's samples and writes them: a PNG grid each time, and an animated GIF of the
+// unnamed one's grids. Results that are no pictures are written as .npy.
 
 import Basics
 import Elaboration
@@ -54,7 +54,8 @@ package final class SampleWriter {
     try animation?.append(grid)
   }
 
-  /// On resume: pictures of later steps are removed and the animation is made again of those that stay.
+  /// On resume: pictures of later steps are removed and the animation is made again of those that
+  /// stay.
   package func rewind(toStep step: Int, stepsPerEpoch: Int) throws {
     let names = try FileIO.list(folder.samples).filter {
       $0.hasSuffix(".png") || $0.hasSuffix(".npy")

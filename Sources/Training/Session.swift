@@ -1,5 +1,5 @@
-// A session: a program with its states on a backend and its graphs bound to kernels. It runs single steps and
-// draws samples; when to do what is the training loop's business.
+// A session: a program with its states on a backend and its graphs bound to kernels. It runs single
+// steps and draws samples; when to do what is the training loop's business.
 
 import Basics
 import Elaboration
@@ -21,7 +21,8 @@ package struct StepClock: Hashable, Sendable {
 
 /// Supplies the batches of data inputs.
 package protocol BatchSupplier: AnyObject {
-  /// Fills `buffer` with batch `batch` (counted from the beginning of the run) of a source, in the type of its declaration.
+  /// Fills `buffer` with batch `batch` (counted from the beginning of the run) of a source, in the
+  /// type of its declaration.
   func fill(
     source: String, batch: Int, into buffer: UnsafeMutableRawBufferPointer
   ) throws(EnvironmentFailure)
@@ -91,7 +92,8 @@ package final class Session {
     }
   }
 
-  /// Sets a state. Bytes of another number than its type's are a bug of the caller and change nothing.
+  /// Sets a state. Bytes of another number than its type's are a bug of the caller and change
+  /// nothing.
   package func setBytes(_ name: String, _ bytes: [UInt8]) {
     guard types[name]?.byteCount == bytes.count else { return }
     bytes.withUnsafeBytes { states.write(name, $0) }
@@ -120,7 +122,8 @@ package final class Session {
 
   // MARK: Steps
 
-  /// Binds the step graph in which the given conditional blocks stand; done ahead so that failures come before training.
+  /// Binds the step graph in which the given conditional blocks stand; done ahead so that failures
+  /// come before training.
   package func stepExecutable(blocks: Int) throws -> any Executable {
     try step(blocks: blocks).executable
   }
@@ -139,11 +142,13 @@ package final class Session {
   package struct StepOutcome: Sendable {
     /// The reported scalars in the order of the graph.
     package var reports: [(name: String, value: Double)]
-    /// The first operation with an infinite or NaN result, where that was asked for and there is one.
+    /// The first operation with an infinite or NaN result, where that was asked for and there is
+    /// one.
     package var firstNonFinite: (name: String, value: Double)?
   }
 
-  /// Runs one training step. `checkingFinite` looks at every value that is computed, which takes time.
+  /// Runs one training step. `checkingFinite` looks at every value that is computed, which takes
+  /// time.
   package func runStep(
     _ clock: StepClock, blocks: Int, data: any BatchSupplier, checkingFinite: Bool = false
   ) throws -> StepOutcome {

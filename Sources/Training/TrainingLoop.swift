@@ -1,4 +1,5 @@
-// The training loop: steps, logs, samples and checkpoints when they are due, and an orderly end whatever the cause.
+// The training loop: steps, logs, samples and checkpoints when they are due, and an orderly end
+// whatever the cause.
 
 import Basics
 import Elaboration
@@ -52,7 +53,8 @@ package enum TrainingEnd: Sendable {
   case died(TrainingDeath)
 }
 
-/// A run that ended because a value was infinite or NaN. No checkpoint of such a state is ever written.
+/// A run that ended because a value was infinite or NaN. No checkpoint of such a state is ever
+/// written.
 package struct TrainingDeath: Error, Sendable {
   package var step: Int
   /// A reported scalar, a state, or with `checksFinite` an operation and its place.
@@ -103,7 +105,8 @@ package final class TrainingLoop {
     curves = LossCurves(reports: train.reports)
   }
 
-  /// The program's schedules, those of replaced actions taken out, and the unnamed sample each epoch where none names it.
+  /// The program's schedules, those of replaced actions taken out, and the unnamed sample each
+  /// epoch where none names it.
   private static func effectiveSchedules(
     _ train: TrainProgram, _ program: Program, _ options: TrainingOptions
   ) -> [Schedule] {
@@ -146,7 +149,8 @@ package final class TrainingLoop {
     defer { try? folder.close() }
     for line in kept { curves.add(line) }
     if step > 0 { try prepareToGoOn() }
-    // Every variant is bound before the first step, so that a missing kernel or memory shows at once.
+    // Every variant is bound before the first step, so that a missing kernel or memory shows at
+    // once.
     for blocks in 0..<train.variants.count where blocks == 0 || isPossible(blocks) {
       _ = try session.stepExecutable(blocks: blocks)
     }
@@ -257,8 +261,8 @@ package final class TrainingLoop {
     return blocks
   }
 
-  /// Whether there can be a step of this run in which these blocks are due, and only these: the first step in which
-  /// all of them are is the least common multiple of their periods.
+  /// Whether there can be a step of this run in which these blocks are due, and only these: the
+  /// first step in which all of them are is the least common multiple of their periods.
   private func isPossible(_ blocks: Int) -> Bool {
     func isIn(_ schedule: Schedule) -> Bool {
       schedule.block.map { blocks & (1 << $0) != 0 } ?? false

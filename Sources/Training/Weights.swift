@@ -1,4 +1,5 @@
-// Weights without the rest of a run: what is shipped, and what sampling, evaluation and `--weights` take from a file.
+// Weights without the rest of a run: what is shipped, and what sampling, evaluation and `--weights`
+// take from a file.
 
 import Basics
 import Elaboration
@@ -23,7 +24,8 @@ package enum Weights {
     try TensorFile.decode(try FileIO.read(path), name: path).tensors
   }
 
-  /// Loads every parameter and running statistic. An average that the file lacks begins as a copy, as in a new run.
+  /// Loads every parameter and running statistic. An average that the file lacks begins as a copy,
+  /// as in a new run.
   package static func loadAll(
     _ tensors: [NamedTensor], into session: Session, path: String
   ) throws(EnvironmentFailure) {
@@ -37,7 +39,8 @@ package enum Weights {
     session.copyInitialValues(where: isMissingAverage)
   }
 
-  /// Loads what a graph needs: the states that it reads, and every parameter and running statistic of their networks.
+  /// Loads what a graph needs: the states that it reads, and every parameter and running statistic
+  /// of their networks.
   package static func load(
     _ tensors: [NamedTensor], into session: Session, for graph: Graph, path: String
   ) throws(EnvironmentFailure) {
@@ -69,7 +72,8 @@ package enum Weights {
     return names
   }
 
-  /// Writes the states for which `wanted` holds; all of them must be there. Nothing is written before all are checked.
+  /// Writes the states for which `wanted` holds; all of them must be there. Nothing is written
+  /// before all are checked.
   static func load(
     _ tensors: [NamedTensor], into session: Session, path: String,
     where wanted: (StateDeclaration) -> Bool

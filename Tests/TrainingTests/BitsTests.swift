@@ -1,5 +1,5 @@
-// The same bits: for any number of threads, after a stop and resume, after Ctrl-C, and after SIGKILL in the middle of
-// writing a checkpoint. Of the real models, on pictures made here.
+// The same bits: for any number of threads, after a stop and resume, after Ctrl-C, and after
+// SIGKILL in the middle of writing a checkpoint. Of the real models, on pictures made here.
 
 import Formats
 import Foundation
@@ -102,7 +102,8 @@ import Training
     let folder = try TemporaryFolder()
     let program = try Tiny.make(in: folder, train: "steps: 100000")
     let run = folder.file("run")
-    // The limit on the size of a file stands for the full disk: the log reaches it, the checkpoints do not.
+    // The limit on the size of a file stands for the full disk: the log reaches it, the checkpoints
+    // do not.
     let child = try Child(
       ["train", program, "--out", run, "--quiet"] + [
         "--every", "checkpoint=50", "--every", "sample=100000",

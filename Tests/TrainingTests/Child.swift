@@ -1,4 +1,5 @@
-// gan-exec as a process of its own, for what cannot be tried in the tests' process: signals and limits.
+// gan-exec as a process of its own, for what cannot be tried in the tests' process: signals and
+// limits.
 
 import Formats
 import Foundation
@@ -75,8 +76,8 @@ final class Child {
       ? process.terminationStatus : -process.terminationStatus
   }
 
-  /// Kills the process while it has a temporary file in `folder`, once there are `count` whole files. Returns the
-  /// temporary file that stayed; nil where the process was faster.
+  /// Kills the process while it has a temporary file in `folder`, once there are `count` whole
+  /// files. Returns the temporary file that stayed; nil where the process was faster.
   func killWhileWriting(in folder: String, after count: Int) throws -> String? {
     while process.isRunning {
       let names = (try? FileIO.list(folder)) ?? []

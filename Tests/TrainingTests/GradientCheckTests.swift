@@ -1,5 +1,5 @@
-// The gradient check itself: right gradients pass, planted wrong ones fail, kinks are told apart, and the programs' own
-// gradients are right.
+// The gradient check itself: right gradients pass, planted wrong ones fail, kinks are told apart,
+// and the programs' own gradients are right.
 
 import Basics
 import Formats

@@ -1,4 +1,5 @@
-// Whole runs of a tiny GAN: what is in the folder, stopping and going on, what is refused, how a run dies.
+// Whole runs of a tiny GAN: what is in the folder, stopping and going on, what is refused, how a
+// run dies.
 
 import Basics
 import Formats

@@ -1,4 +1,5 @@
-// Data sources: what is found where, and every kind of wrong file: an error that names it, never a trap.
+// Data sources: what is found where, and every kind of wrong file: an error that names it, never a
+// trap.
 
 import Basics
 import Formats

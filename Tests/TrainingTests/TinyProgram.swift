@@ -5,7 +5,8 @@ import Foundation
 import Testing
 
 enum Tiny {
-  /// 6×6 pictures, batches of 4, an unnamed sample; `train` replaces the length, `body` is added to the step.
+  /// 6×6 pictures, batches of 4, an unnamed sample; `train` replaces the length, `body` is added to
+  /// the step.
   static func program(
     data: String, train: String = "steps: 20", body: String = "", top: String = ""
   ) -> String {

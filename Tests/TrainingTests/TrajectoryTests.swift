@@ -1,5 +1,6 @@
-// The truth test: from given weights, noise and data, the first three training steps of the six models agree with
-// what Keras and PyTorch computed (Tools/make-fixtures.py), losses, weights and running statistics alike.
+// The truth test: from given weights, noise and data, the first three training steps of the six
+// models agree with what Keras and PyTorch computed (Tools/make-fixtures.py), losses, weights and
+// running statistics alike.
 
 import Basics
 import CPUBackend
