@@ -16,6 +16,19 @@ struct PlanBinder {
   let plan: Plan
   let addresses: Addresses
   let backend: CPUBackend
+  /// The value that each is a view of.
+  private let roots: Table<ValueTag, ValueID>
+
+  init(plan: Plan, addresses: Addresses, backend: CPUBackend) {
+    self.plan = plan
+    self.addresses = addresses
+    self.backend = backend
+    var roots = Table<ValueTag, ValueID>(plan.graph.values.ids)
+    for node in plan.graph.nodes.elements where node.operation.isReshape {
+      roots[node.results[0]] = roots[node.operands[0]]
+    }
+    self.roots = roots
+  }
 
   func bind(
     _ memory: BindMemory, workspace: UnsafeMutableRawPointer, measured: BindContext? = nil
@@ -51,11 +64,7 @@ struct PlanBinder {
 
   private func tensor(_ value: ValueID) -> BoundTensor {
     let type = plan.graph.type(of: value)
-    // Views of one value count as one.
-    var root = value
-    while let node = plan.graph.producer(of: root), node.operation.isReshape {
-      root = node.operands[0]
-    }
+    let root = roots[value]
     return BoundTensor(
       pointer: addresses.pointer(plan.placements[value]), type: type, splat: splat(root),
       isOneElement: plan.scalarConstants.contains(value), identity: root.index)

@@ -29,8 +29,14 @@ struct Packing {
     return highest
   }
 
-  /// The best packing found. O(tries · n²).
+  /// Comparisons that may be spent on looking for a better packing.
+  private static let work = 200_000_000
+  /// Beyond so many items even one try of O(n²) is too long.
+  private static let manyItems = 14_000
+
+  /// The best packing found. O(tries · n²); with very many items O(n · gaps).
   static func pack(_ items: [PackingItem]) -> Packing {
+    if items.count > manyItems { return placeInTime(items) }
     let bound = lowerBound(items)
     let indices = Array(items.indices)
     func duration(_ i: Int) -> Int { items[i].end - items[i].start + 1 }
@@ -45,9 +51,11 @@ struct Packing {
       },
     ]
     var best = Packing(offsets: [], height: Int.max)
+    var triesLeft = max(1, work / max(1, items.count * items.count))
     for first in orders {
       var order = first
-      for _ in 0..<6 {
+      for _ in 0..<6 where triesLeft > 0 {
+        triesLeft -= 1
         let packing = place(items, order)
         if packing.height < best.height { best = packing }
         if best.height <= bound { return best }
@@ -92,6 +100,60 @@ struct Packing {
         if offsets[placed[middle]] <= offset { low = middle + 1 } else { high = middle }
       }
       placed.insert(index, at: low)
+    }
+    return Packing(offsets: offsets, height: height)
+  }
+
+  /// Places the items as they come to life, each in the smallest gap that holds it: what an allocator would do.
+  static func placeInTime(_ items: [PackingItem]) -> Packing {
+    let starts = items.indices.sorted { (items[$0].start, $0) < (items[$1].start, $1) }
+    let ends = items.indices.sorted { (items[$0].end, $0) < (items[$1].end, $1) }
+    var offsets = [Int](repeating: 0, count: items.count)
+    var height = 0
+    // Ascending by offset, no two adjacent.
+    var gaps: [(offset: Int, bytes: Int)] = []
+    var nextEnd = 0
+    func release(_ item: Int) {
+      let (offset, bytes) = (offsets[item], items[item].bytes)
+      let place = gaps.firstIndex { $0.offset > offset } ?? gaps.count
+      let joinsLeft = place > 0 && gaps[place - 1].offset + gaps[place - 1].bytes == offset
+      let joinsRight = place < gaps.count && offset + bytes == gaps[place].offset
+      switch (joinsLeft, joinsRight) {
+      case (true, true):
+        gaps[place - 1].bytes += bytes + gaps[place].bytes
+        gaps.remove(at: place)
+      case (true, false): gaps[place - 1].bytes += bytes
+      case (false, true):
+        gaps[place] = (offset, gaps[place].bytes + bytes)
+      case (false, false): gaps.insert((offset, bytes), at: place)
+      }
+    }
+    for item in starts {
+      while nextEnd < ends.count, items[ends[nextEnd]].end < items[item].start {
+        release(ends[nextEnd])
+        nextEnd += 1
+      }
+      let bytes = items[item].bytes
+      var best = -1
+      for (index, gap) in gaps.enumerated()
+      where gap.bytes >= bytes && (best < 0 || gap.bytes < gaps[best].bytes) {
+        best = index
+      }
+      if best >= 0 {
+        offsets[item] = gaps[best].offset
+        gaps[best].offset += bytes
+        gaps[best].bytes -= bytes
+        if gaps[best].bytes == 0 { gaps.remove(at: best) }
+        continue
+      }
+      // On top; a gap that ends there is used up first.
+      var offset = height
+      if let last = gaps.last, last.offset + last.bytes == height {
+        offset = last.offset
+        gaps.removeLast()
+      }
+      offsets[item] = offset
+      height = offset + bytes
     }
     return Packing(offsets: offsets, height: height)
   }

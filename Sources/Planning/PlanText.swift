@@ -90,10 +90,16 @@ extension Plan {
 
   /// The position at which most is held, and how much.
   package var peak: (position: Int, bytes: Int) {
+    var changes = [Int](repeating: 0, count: order.count + 3)
+    for buffer in buffers {
+      changes[buffer.start] += buffer.bytes
+      changes[buffer.end + 1] -= buffer.bytes
+    }
     var best = (position: 0, bytes: 0)
-    for position in 0...(order.count + 1) {
-      let bytes = held(at: position).reduce(0) { $0 + $1.bytes }
-      if bytes > best.bytes { best = (position, bytes) }
+    var held = 0
+    for (position, change) in changes.enumerated() {
+      held += change
+      if held > best.bytes { best = (position, held) }
     }
     return best
   }

@@ -41,11 +41,11 @@ private struct SymbolicMemory {
   private var extents: [Extent?]
   /// Whether the bytes there are the value's now.
   private var intact: [Bool]
-  /// Values by the space they are in, so that a write looks only at those it may hit.
-  private var residents: [Extent.Space: [(value: Int, start: Int, end: Int)]] = [:]
+  /// The values that are intact, by the space they are in, so that a write looks only at those it may hit.
+  private var residents: [Extent.Space: [(value: ValueID, start: Int, end: Int)]] = [:]
   private var ordered = BitSet()
-  /// Results of views and their operands, in order.
-  private var views: [(result: Int, operand: Int)] = []
+  /// The views of each value.
+  private var views: [[ValueID]]
   /// What each state's buffer holds at the end, where a copy has filled it.
   private var copied: [String: ValueID] = [:]
 
@@ -53,13 +53,29 @@ private struct SymbolicMemory {
     self.plan = plan
     graph = plan.graph
     extents = Array(repeating: nil, count: graph.values.count)
+    views = Array(repeating: [], count: graph.values.count)
     intact = Array(repeating: false, count: graph.values.count)
     for value in graph.values.ids {
       guard let extent = extent(of: value, at: plan.placements[value]) else { continue }
       extents[value.index] = extent
-      residents[extent.space, default: []].append((value.index, extent.start, extent.end))
     }
-    for input in graph.inputs { intact[input.value.index] = true }
+    for id in graph.nodes.ids where graph.nodes[id].operation.isReshape {
+      let node = graph.nodes[id]
+      if extents[node.results[0].index] != nil {
+        views[node.operands[0].index].append(node.results[0])
+      }
+    }
+  }
+
+  /// The bytes of a value, and with them of its views, are there now.
+  private mutating func come(_ value: ValueID) {
+    var stack = [value]
+    while let next = stack.popLast() {
+      guard let extent = extents[next.index], !intact[next.index] else { continue }
+      intact[next.index] = true
+      residents[extent.space, default: []].append((next, extent.start, extent.end))
+      stack += views[next.index]
+    }
   }
 
   private func extent(of value: ValueID, at placement: Placement) -> Extent? {
@@ -116,7 +132,7 @@ private struct SymbolicMemory {
       guard case .constant = plan.placements[value] else {
         throw InternalError("constant \(value) of plan \"\(graph.name)\" is not with the constants")
       }
-      intact[value.index] = true
+      come(value)
     }
     try verifyConstants()
   }
@@ -129,11 +145,12 @@ private struct SymbolicMemory {
 
   /// Constants do not overlap unless they are views of one another.
   private func verifyConstants() throws(InternalError) {
-    let constants = (residents[.constants] ?? []).filter { intact[$0.value] }
+    let constants = (residents[.constants] ?? []).filter {
+      graph.producer(of: $0.value)?.operation is Constant
+    }
     let sorted = constants.sorted { ($0.start, $0.value) < ($1.start, $1.value) }
     for (a, b) in zip(sorted, sorted.dropFirst()) where b.start < a.end {
-      throw InternalError(
-        "constants \(ValueID(a.value)) and \(ValueID(b.value)) of plan \"\(graph.name)\" overlap")
+      throw InternalError("constants \(a.value) and \(b.value) of plan \"\(graph.name)\" overlap")
     }
   }
 
@@ -153,9 +170,8 @@ private struct SymbolicMemory {
         throw InternalError("\(describe(id)) is never run")
       }
     }
-    // Views come to life with their operand.
-    try findViews()
-    refreshViews()
+    try verifyViews()
+    for input in graph.inputs { come(input.value) }
     for id in plan.order { try run(id) }
   }
 
@@ -181,8 +197,7 @@ private struct SymbolicMemory {
       try verifyOverwriting(id, node, result, extent)
     }
     for extent in written { invalidate(extent) }
-    for result in node.results { intact[result.index] = true }
-    refreshViews()
+    for result in node.results { come(result) }
   }
 
   /// A result may share bytes with an operand only element by element.
@@ -207,14 +222,25 @@ private struct SymbolicMemory {
   }
 
   private mutating func invalidate(_ extent: Extent) {
-    for resident in residents[extent.space] ?? []
-    where resident.start < extent.end && extent.start < resident.end {
-      intact[resident.value] = false
+    guard var list = residents[extent.space] else { return }
+    // Taken out, so that it is changed in place.
+    residents[extent.space] = nil
+    var kept = 0
+    for index in list.indices {
+      let resident = list[index]
+      if resident.start < extent.end, extent.start < resident.end {
+        intact[resident.value.index] = false
+      } else {
+        list[kept] = resident
+        kept += 1
+      }
     }
+    list.removeLast(list.count - kept)
+    residents[extent.space] = list
   }
 
-  /// Finds the views, which must lie where their operand does.
-  private mutating func findViews() throws(InternalError) {
+  /// Views lie where their operand does, and never run.
+  private func verifyViews() throws(InternalError) {
     for id in graph.nodes.ids where graph.nodes[id].operation.isReshape {
       let (result, operand) = (graph.nodes[id].results[0], graph.nodes[id].operands[0])
       guard let extent = extents[result.index], let source = extents[operand.index] else {
@@ -226,13 +252,7 @@ private struct SymbolicMemory {
       guard extent.space == source.space, extent.start == source.start else {
         throw InternalError("\(describe(id)) is a view elsewhere than its operand")
       }
-      views.append((result.index, operand.index))
     }
-  }
-
-  /// A view holds its value as long as its operand does.
-  private mutating func refreshViews() {
-    for view in views { intact[view.result] = intact[view.operand] }
   }
 
   // MARK: The end of the step

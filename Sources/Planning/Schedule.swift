@@ -34,6 +34,10 @@ struct Scheduler {
   /// What a node waits for, and who waits for it. Virtual nodes take part, so that views keep their order.
   private var successors: [[Int]]
   private var predecessorCount: [Int]
+  /// Steps that all searches for circles together may take.
+  private var searchBudget = 100_000_000
+  /// With more nodes, only the program's order is tried: the other one looks at all that could run.
+  private static let manyNodes = 20_000
 
   init(_ graph: Graph) {
     self.graph = graph
@@ -57,40 +61,44 @@ struct Scheduler {
   /// Lets the node that makes a state's new value wait for all readers of the old one, where that is no circle, so
   /// that the new value can be written over the old.
   private mutating func sinkUpdates() {
-    let readers = readersThroughViews()
+    let users = graph.users()
+    let old = Dictionary(
+      graph.inputs.map { ($0.role, $0.value) }, uniquingKeysWith: { first, _ in first })
     for output in graph.outputs {
-      guard case .state(let name) = output.role, let old = graph.input(.state(name)) else {
-        continue
-      }
+      guard case .state(let name) = output.role, let state = old[.state(name)] else { continue }
       var value = output.value
       while let producer = graph.values[value].producer, graph.nodes[producer].operation.isReshape {
         value = graph.nodes[producer].operands[0]
       }
       guard let update = graph.values[value].producer else { continue }
-      for reader in readers[old] where reader != update {
+      for reader in readers(of: state, users) where reader != update {
         if !reaches(from: update.index, to: reader.index) { link(reader.index, update.index) }
       }
     }
   }
 
-  /// The nodes that read each value or a view of it.
-  private func readersThroughViews() -> Table<ValueTag, [NodeID]> {
-    var readers = Table<ValueTag, [NodeID]>(repeating: [], count: graph.values.count)
-    for id in graph.nodes.ids.reversed() where live.contains(id) {
-      let node = graph.nodes[id]
-      for operand in node.operands {
-        readers[operand].append(id)
-        if node.operation.isReshape { readers[operand] += readers[node.results[0]] }
+  /// The live nodes that read a value or a view of it.
+  private func readers(of value: ValueID, _ users: Table<ValueTag, [NodeID]>) -> [NodeID] {
+    var found: [NodeID] = []
+    var stack = [value]
+    while let next = stack.popLast() {
+      for user in users[next] where live.contains(user) {
+        found.append(user)
+        let node = graph.nodes[user]
+        if node.operation.isReshape { stack.append(node.results[0]) }
       }
     }
-    return readers
+    return found
   }
 
-  private func reaches(from start: Int, to goal: Int) -> Bool {
+  /// Whether a path leads from one node to another. Says yes when the search has cost too much in all: an update that
+  /// is not moved is copied at the worst.
+  private mutating func reaches(from start: Int, to goal: Int) -> Bool {
     var seen = BitSet()
     var stack = [start]
     while let node = stack.popLast() {
-      if node == goal { return true }
+      if node == goal || searchBudget == 0 { return true }
+      searchBudget -= 1
       for next in successors[node] where seen.insert(next) { stack.append(next) }
     }
     return false
@@ -100,6 +108,7 @@ struct Scheduler {
   /// at least what it needs. Both are functions of the graph alone.
   func order() -> [NodeID] {
     let plain = schedule(eager: false)
+    if graph.nodes.count > Self.manyNodes { return plain.order }
     let eager = schedule(eager: true)
     return eager.peak < plain.peak ? eager.order : plain.order
   }
@@ -107,31 +116,47 @@ struct Scheduler {
   private func schedule(eager: Bool) -> (order: [NodeID], peak: Int) {
     var memory = MemoryMeter(graph, live)
     var waiting = predecessorCount
-    // Ascending, so that ties fall to the program's order.
-    var ready: [Int] = []
+    var ready = ReadyNodes()
     for id in graph.nodes.ids where live.contains(id) && waiting[id.index] == 0 {
-      ready.append(id.index)
+      ready.insert(id.index)
     }
     var order: [NodeID] = []
-    while !ready.isEmpty {
-      var choice = 0
-      if eager {
-        choice =
-          ready.firstIndex { memory.growth(ofRunning: graph.nodes[NodeID($0)]) <= 0 } ?? 0
-      }
-      let index = ready.remove(at: choice)
+    while let index = ready.take(
+      eager ? { memory.growth(ofRunning: graph.nodes[NodeID($0)]) <= 0 } : nil)
+    {
       let id = NodeID(index)
       memory.run(graph.nodes[id])
       if !graph.nodes[id].operation.isVirtual { order.append(id) }
       for next in successors[index] {
         waiting[next] -= 1
-        if waiting[next] == 0 {
-          let place = ready.firstIndex { $0 > next } ?? ready.count
-          ready.insert(next, at: place)
-        }
+        if waiting[next] == 0 { ready.insert(next) }
       }
     }
     return (order, memory.peak)
+  }
+}
+
+/// The nodes that could run next; ties fall to the program's order.
+private struct ReadyNodes {
+  /// Descending, so that the first in the program is taken from the end.
+  private var nodes: [Int] = []
+
+  mutating func insert(_ node: Int) {
+    var low = 0
+    var high = nodes.count
+    while low < high {
+      let middle = (low + high) / 2
+      if nodes[middle] > node { low = middle + 1 } else { high = middle }
+    }
+    nodes.insert(node, at: low)
+  }
+
+  /// The first that is preferred, else the first.
+  mutating func take(_ isPreferred: ((Int) -> Bool)?) -> Int? {
+    if let isPreferred, let index = nodes.lastIndex(where: isPreferred) {
+      return nodes.remove(at: index)
+    }
+    return nodes.popLast()
   }
 }
 
@@ -162,8 +187,16 @@ private struct MemoryMeter {
     }
   }
 
+  /// The roots of a node's operands, each once.
   private func unique(_ node: Node) -> [ValueID] {
     var found: [ValueID] = []
+    if node.operands.count > 32 {
+      var seen = Set<ValueID>()
+      for operand in node.operands where seen.insert(root[operand]).inserted {
+        found.append(root[operand])
+      }
+      return found
+    }
     for operand in node.operands where !found.contains(root[operand]) {
       found.append(root[operand])
     }

@@ -112,10 +112,12 @@ struct StoragePlan {
       if case .state(let name) = output.role, name == holder { continue }
       keptAtEnd.insert(storage)
     }
+    let oldValues = Dictionary(
+      graph.inputs.map { ($0.role, $0.value) }, uniquingKeysWith: { first, _ in first })
     for output in graph.outputs {
       guard case .state(let name) = output.role else { continue }
       let new = ofValue[output.value]
-      let old = graph.input(.state(name)).map { ofValue[$0] }
+      let old = oldValues[.state(name)].map { ofValue[$0] }
       if new == old { continue }
       if let reason = obstacle(new: new, old: old, output, keptAtEnd) {
         stateCopies.append(StateCopy(value: output.value, state: name, reason: reason))
@@ -176,17 +178,20 @@ struct StoragePlan {
   // MARK: Outputs
 
   private mutating func keepOutputs() {
+    // Old values of states that change.
+    var changing = Set<StorageHome>()
+    for output in graph.outputs {
+      guard case .state(let name) = output.role else { continue }
+      let storage = storages[ofValue[output.value]]
+      if storage.home != .state(name) || storage.start >= 0 { changing.insert(.state(name)) }
+    }
     for (index, output) in graph.outputs.enumerated() {
       if case .state = output.role { continue }
       let storage = ofValue[output.value]
       storages[storage].end = finish + 1
-      guard case .state(let name) = storages[storage].home, storages[storage].start < 0 else {
-        continue
+      if storages[storage].start < 0, changing.contains(storages[storage].home) {
+        savedOutputs.append(index)
       }
-      let changes = graph.outputs.contains {
-        $0.role == .state(name) && ofValue[$0.value] != storage
-      }
-      if changes { savedOutputs.append(index) }
     }
   }
 
@@ -197,7 +202,9 @@ struct StoragePlan {
   private mutating func takeOver() {
     for (index, id) in order.enumerated() {
       let node = graph.nodes[id]
-      guard node.operation.isBlockwise else { continue }
+      guard node.operation.isBlockwise, node.operands.count * node.results.count < 100_000 else {
+        continue
+      }
       for (result, value) in node.results.enumerated() {
         let own = storage(of: value)!
         guard storages[own].home == .arena, storages[own].start == index else { continue }

@@ -16,8 +16,15 @@ package final class Arena: @unchecked Sendable {
 
   /// Room for `byteCount` bytes, zero-filled; for 0 bytes there is still a valid address.
   package init(byteCount: Int, for purpose: String) throws(EnvironmentFailure) {
-    // A page, so that large pages can be used and no two arenas share a cache line.
-    let alignment = 4096
+    // Pages of their own, large ones where that is worth it.
+    let alignment = byteCount >= 4 << 20 ? 2 << 20 : 4096
+    // The system promises memory that it does not have and kills the process when it is used.
+    let machine = Int(sysconf(Int32(_SC_PHYS_PAGES))).multipliedReportingOverflow(
+      by: Int(sysconf(Int32(_SC_PAGESIZE))))
+    if !machine.overflow, machine.partialValue > 0, byteCount > machine.partialValue {
+      throw EnvironmentFailure(
+        "\(purpose) needs \(byteCount) bytes of memory; this machine has \(machine.partialValue)")
+    }
     let (padded, overflow) = max(byteCount, 1).addingReportingOverflow(alignment - 1)
     var pointer: UnsafeMutableRawPointer?
     guard byteCount >= 0, !overflow,

@@ -170,6 +170,31 @@ import Testing
     try expectSameResults(graph, values(graph))
   }
 
+  // MARK: Size
+
+  /// A graph of tens of thousands of nodes is planned, and verified, in moments: what grows with the square of the nodes is
+  /// limited. (The test would run for minutes.)
+  @Test func largeGraphsArePlanned() throws {
+    let builder = GraphBuilder(name: "large", stage: .fused)
+    let x = try builder.input(.state("x"), .f32(4, 6))
+    var (a, b) = (x, x)
+    for index in 0..<12_000 {
+      let next = try builder.add(Subtract(), a, b)
+      (a, b) = (b, index % 3 == 0 ? try builder.add(Reshape([4, 6]), next) : next)
+      if index % 2 == 0 {
+        b = try builder.add(MatMul(transposeA: false, transposeB: false), b, square(builder))
+      }
+    }
+    builder.output(.state("x"), try builder.add(Tanh(), b))
+    let plan = Planner().plan(builder.finish())
+    try PlanVerifier().verify(plan)
+    #expect(plan.arenaBytes < 10_000)
+  }
+
+  private func square(_ builder: GraphBuilder) throws -> ValueID {
+    try builder.constant(.f32(6, 6), [0.5])
+  }
+
   // MARK: Text
 
   @Test func theTextOfASmallPlan() throws {
