@@ -41,7 +41,8 @@ private struct SymbolicMemory {
   private var extents: [Extent?]
   /// Whether the bytes there are the value's now.
   private var intact: [Bool]
-  /// The values that are intact, by the space they are in, so that a write looks only at those it may hit.
+  /// The values that are intact, by the space they are in, ascending. They are views of one another or disjoint, so that
+  /// a write finds those it hits by their order.
   private var residents: [Extent.Space: [(value: ValueID, start: Int, end: Int)]] = [:]
   private var ordered = BitSet()
   /// The views of each value.
@@ -73,7 +74,8 @@ private struct SymbolicMemory {
     while let next = stack.popLast() {
       guard let extent = extents[next.index], !intact[next.index] else { continue }
       intact[next.index] = true
-      residents[extent.space, default: []].append((next, extent.start, extent.end))
+      let place = firstResident(from: extent.start, residents[extent.space] ?? [])
+      residents[extent.space, default: []].insert((next, extent.start, extent.end), at: place)
       stack += views[next.index]
     }
   }
@@ -222,21 +224,37 @@ private struct SymbolicMemory {
   }
 
   private mutating func invalidate(_ extent: Extent) {
-    guard var list = residents[extent.space] else { return }
-    // Taken out, so that it is changed in place.
-    residents[extent.space] = nil
-    var kept = 0
-    for index in list.indices {
-      let resident = list[index]
-      if resident.start < extent.end, extent.start < resident.end {
-        intact[resident.value.index] = false
-      } else {
-        list[kept] = resident
-        kept += 1
-      }
+    guard let (first, last) = residents[extent.space].map({ hit(extent, $0) }) else { return }
+    for resident in residents[extent.space]?[first..<last] ?? [] {
+      intact[resident.value.index] = false
     }
-    list.removeLast(list.count - kept)
-    residents[extent.space] = list
+    residents[extent.space]?.removeSubrange(first..<last)
+  }
+
+  /// The part of a list that overlaps an extent.
+  private func hit(
+    _ extent: Extent, _ list: [(value: ValueID, start: Int, end: Int)]
+  ) -> (Int, Int) {
+    var first = firstResident(from: extent.start, list)
+    while first > 0, list[first - 1].end > extent.start { first -= 1 }
+    var last = first
+    while last < list.count, list[last].start < extent.end {
+      last += 1
+    }
+    return (first, last)
+  }
+
+  /// The first of a list that starts at an offset or behind it.
+  private func firstResident(
+    from offset: Int, _ list: [(value: ValueID, start: Int, end: Int)]
+  ) -> Int {
+    var low = 0
+    var high = list.count
+    while low < high {
+      let middle = (low + high) / 2
+      if list[middle].start < offset { low = middle + 1 } else { high = middle }
+    }
+    return low
   }
 
   /// Views lie where their operand does, and never run.

@@ -36,7 +36,7 @@ struct Scheduler {
   private var predecessorCount: [Int]
   /// Steps that all searches for circles together may take.
   private var searchBudget = 100_000_000
-  /// With more nodes, only the program's order is tried: the other one looks at all that could run.
+  /// With more nodes, only the program's order is tried.
   private static let manyNodes = 20_000
 
   init(_ graph: Graph) {
@@ -151,9 +151,9 @@ private struct ReadyNodes {
     nodes.insert(node, at: low)
   }
 
-  /// The first that is preferred, else the first.
+  /// The first of the first few that is preferred, else the first.
   mutating func take(_ isPreferred: ((Int) -> Bool)?) -> Int? {
-    if let isPreferred, let index = nodes.lastIndex(where: isPreferred) {
+    if let isPreferred, let index = nodes.suffix(64).lastIndex(where: isPreferred) {
       return nodes.remove(at: index)
     }
     return nodes.popLast()
