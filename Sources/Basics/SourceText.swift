@@ -33,15 +33,23 @@ package struct SourceText: Sendable {
   package let name: String
   package let bytes: [UInt8]
   private let lineStarts: [Int]
+  /// The lines (from 0) that hold anything but ASCII, where characters have to be counted.
+  private let otherLines: Set<Int>
 
   package init(name: String, bytes: [UInt8]) {
     self.name = name
     self.bytes = bytes
     var starts = [0]
-    for (offset, byte) in bytes.enumerated() where byte == UInt8(ascii: "\n") {
-      starts.append(offset + 1)
+    var others: Set<Int> = []
+    for (offset, byte) in bytes.enumerated() {
+      if byte == UInt8(ascii: "\n") {
+        starts.append(offset + 1)
+      } else if byte >= 0x80 {
+        others.insert(starts.count - 1)
+      }
     }
     lineStarts = starts
+    otherLines = others
   }
 
   package init(name: String, _ text: String) {
@@ -56,7 +64,10 @@ package struct SourceText: Sendable {
       decoding: bytes[start..<max(start, min(Int(range.end), bytes.count))], as: UTF8.self)
   }
 
-  /// The line and column of a byte offset. O(log lines + length of the line).
+  /// On lines longer than this, columns are bytes: counting characters would take too long.
+  private static let longestCounted = 4096
+
+  /// The line and column of a byte offset. O(log lines).
   package func position(of offset: Int32) -> LineColumn {
     let offset = min(max(0, Int(offset)), bytes.count)
     var low = 0
@@ -65,7 +76,10 @@ package struct SourceText: Sendable {
       let middle = (low + high) / 2
       if lineStarts[middle] <= offset { low = middle } else { high = middle }
     }
-    let column = String(decoding: bytes[lineStarts[low]..<offset], as: UTF8.self).count + 1
+    var column = offset - lineStarts[low] + 1
+    if column <= Self.longestCounted, otherLines.contains(low) {
+      column = String(decoding: bytes[lineStarts[low]..<offset], as: UTF8.self).count + 1
+    }
     return LineColumn(line: low + 1, column: column)
   }
 

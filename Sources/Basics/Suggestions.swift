@@ -25,8 +25,14 @@ package func nearestName(to word: String, in candidates: [String]) -> String? {
   let lower = word.lowercased()
   var best: (name: String, distance: Int)?
   for candidate in candidates where candidate != word {
+    let (shorter, longer) = (
+      min(word.count, candidate.count), max(word.count, candidate.count)
+    )
+    // One edit makes any letter of any other, so words of one letter resemble none.
+    let allowed = shorter == 1 ? 0 : max(1, shorter / 3)
+    guard longer - shorter <= allowed else { continue }
     let distance = editDistance(lower, candidate.lowercased())
-    guard distance <= max(1, min(word.count, candidate.count) / 3) else { continue }
+    guard distance <= allowed else { continue }
     if best == nil || distance < best!.distance { best = (candidate, distance) }
   }
   return best?.name

@@ -176,14 +176,19 @@ final class CallSite {
     return shape
   }
 
+  /// The largest window, stride and factor; more would have no use, and might overflow.
+  private static let largestSize = 1 << 20
+  private static let largestPad = 1 << 24
+
   /// `[h, w]`, from one positive number or two.
   func pair(_ name: String) throws(Diagnostic) -> [Int] {
     let sizes = try integers(name)
     guard sizes.count == 1 || sizes.count == 2 else {
       throw bad(name, "\(name) is one number or [h, w]")
     }
-    guard sizes.allSatisfy({ $0 >= 1 && $0 <= 1 << 20 }) else {
-      throw bad(name, "\(name) is \(shapeText(sizes)), but sizes are positive")
+    guard sizes.allSatisfy({ $0 >= 1 && $0 <= Self.largestSize }) else {
+      let given = sizes.count == 1 ? "\(sizes[0])" : shapeText(sizes)
+      throw bad(name, "\(name) is \(given), but between 1 and \(Self.largestSize)")
     }
     return sizes.count == 1 ? [sizes[0], sizes[0]] : sizes
   }
@@ -218,8 +223,11 @@ final class CallSite {
     for row in rows {
       guard case .list = row else { throw wrong(name, "a list of [before, after]", value) }
       let numbers = try integers(row, name)
-      guard numbers.count == 2, numbers.allSatisfy({ $0 >= 0 && $0 <= 1 << 24 }) else {
-        throw bad(name, "each of \(name) is [before, after], not negative")
+      guard numbers.count == 2, numbers.allSatisfy({ $0 >= 0 && $0 <= Self.largestPad }) else {
+        throw bad(
+          name,
+          "\(name) has \(shapeText(numbers)), but each is [before, after], "
+            + "from 0 to \(Self.largestPad)")
       }
       result.append(numbers)
     }

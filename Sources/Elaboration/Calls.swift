@@ -244,7 +244,7 @@ extension Elaborator {
     where outer.name == name && (outer.kind == .network || outer.kind == .block) {
       throw Diagnostic(
         "\(kind).recursion", "\(name) calls itself", at: range,
-        notes: [.init("the call of \(name) around this one", at: outer.callRange)],
+        notes: outer.callRange.map { [.init("the call of \(name) around this one", at: $0)] } ?? [],
         help: "every call is unrolled, so a \(kind) cannot be recursive")
     }
   }

@@ -160,6 +160,7 @@ extension Elaborator {
   /// Evaluates all constants, in the order of the text.
   func evaluateConstants() {
     for name in declarations.names(.constant) {
+      if exhausted { return }
       attempt { () throws(Diagnostic) in _ = try constant(name) }
     }
   }
@@ -193,6 +194,10 @@ extension Elaborator {
   private func evaluateConstant(_ entry: Declarations.Constant) throws(Diagnostic) -> Value {
     let range = entry.statement.value.range
     let value = try evaluate(entry.statement.value)
+    // Every name of a long list is looked through.
+    let size = value.size(
+      atMost: ElaborationLimits.listLength, depth: ElaborationLimits.listDepth)
+    charge((size ?? ElaborationLimits.listLength) / 8)
     guard value.isConstant else {
       throw Diagnostic(
         "constant.expected", "a top-level let is a constant, but this is \(value.kindText)",

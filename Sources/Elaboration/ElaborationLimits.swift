@@ -12,12 +12,14 @@ package enum ElaborationLimits {
   package static let depth = 320
   /// Rounds of one `repeat`.
   package static let rounds = 10_000
-  /// Elements of a list written in the program, and parts of a `split`.
+  /// Elements of a list, those of the lists in it included, and parts of a `split`.
   package static let listLength = 65_536
+  /// How deep lists and tuples lie in one another.
+  package static let listDepth = 64
   /// `every N steps` blocks that hold computations: each doubles the number of step graphs.
   package static let conditionalBlocks = 4
   /// Parameters of all networks together: 2³⁴ elements.
   package static let parameterElements = 1 << 34
-  /// Diagnostics of one run.
+  /// Errors of one run, and as many warnings.
   package static let diagnostics = 50
 }

@@ -71,7 +71,13 @@ final class Elaborator {
       diagnostic.notes.append(caller)
     }
     if isTentative { tentative.append(diagnostic) }
-    if diagnostics.count < ElaborationLimits.diagnostics { diagnostics.append(diagnostic) }
+    // Warnings do not crowd out errors; enough errors end the run.
+    let shown = diagnostics.count { $0.severity == diagnostic.severity }
+    if shown < ElaborationLimits.diagnostics {
+      diagnostics.append(diagnostic)
+    } else if diagnostic.severity == .error, !isTentative {
+      isExhausted = true
+    }
   }
 
   /// Takes back what was reported while a size was tried.
@@ -188,7 +194,10 @@ final class Elaborator {
   func leave() { depth -= 1 }
 
   /// Counts a call that is inlined, which costs more than its own expressions.
-  func enterCall() { work += ElaborationLimits.callWork }
+  func enterCall() { charge(ElaborationLimits.callWork) }
+
+  /// Counts work beyond the one for each expression.
+  func charge(_ amount: Int) { work += amount }
 
   private func exhaust(
     _ code: String, _ message: String, at range: SourceRange, help: String

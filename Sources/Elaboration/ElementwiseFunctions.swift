@@ -82,6 +82,10 @@ extension FunctionLibrary {
         "clip", .elementwise, [.x, Parameter("low", .tensor), Parameter("high", .tensor)],
         "x limited to low…high; the gradient is 0 outside."
       ) { site throws(Diagnostic) in
+        let (least, most) = (try site.value("low"), try site.value("high"))
+        if let bottom = least.number, let top = most.number, bottom > top {
+          throw site.bad("high", "high is \(most.text), but low is \(least.text)")
+        }
         let low = try site.pairwise("maximum", try site.operand("x"), try site.operand("low"))
         return try site.pairwise("minimum", (low, site.range), try site.operand("high"))
       },

@@ -25,8 +25,11 @@ extension Elaborator {
           "limit.list", "a list of \(items.count) is too long", at: expression.range,
           help: "at most \(ElaborationLimits.listLength) elements are supported")
       }
-      return .list(try evaluateAll(items))
-    case .tuple(let items): return .tuple(try evaluateAll(items))
+      let list = Value.list(try evaluateAll(items))
+      return try bounded(list, written: items.count, at: expression.range)
+    case .tuple(let items):
+      let tuple = Value.tuple(try evaluateAll(items))
+      return try bounded(tuple, written: items.count, at: expression.range)
     case .unary(.minus, let operand):
       let value = try evaluate(operand)
       return try located(expression.range) { () throws(Diagnostic) -> Value in
@@ -40,6 +43,24 @@ extension Elaborator {
       }
     case .pipe(let head, let stages): return try evaluatePipe(head, stages)
     }
+  }
+
+  /// A list or tuple, if it is neither too large nor too deep with the lists in it: names make it
+  /// possible to double one in each line.
+  private func bounded(
+    _ value: Value, written: Int, at range: SourceRange
+  ) throws(Diagnostic) -> Value {
+    guard
+      let size = value.size(
+        atMost: ElaborationLimits.listLength, depth: ElaborationLimits.listDepth)
+    else {
+      throw Diagnostic(
+        "limit.list", "this list is too long or too deep, counting the lists in it", at: range,
+        help: "at most \(ElaborationLimits.listLength) elements and "
+          + "\(ElaborationLimits.listDepth) levels are supported")
+    }
+    charge((size - written) / 8)
+    return value
   }
 
   /// `head |> f(a) |> g()`. Behind a value that is wrong, the names and labels of the stages are

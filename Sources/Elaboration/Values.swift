@@ -33,6 +33,24 @@ indirect enum Value: Hashable, Sendable {
     }
   }
 
+  /// How many values are in it, lists and tuples counted with their elements; nil where they are
+  /// more than `limit`, or deeper than `depth`.
+  func size(atMost limit: Int, depth: Int) -> Int? {
+    let items: [Value]
+    switch self {
+    case .list(let parts), .tuple(let parts): items = parts
+    default: return 1
+    }
+    guard depth > 0, items.count <= limit else { return nil }
+    var total = 0
+    for item in items {
+      guard let size = item.size(atMost: limit - total, depth: depth - 1) else { return nil }
+      total += size
+      if total > limit { return nil }
+    }
+    return max(total, 1)
+  }
+
   /// A number, from an integer or a float.
   var number: Double? {
     switch self {

@@ -180,7 +180,9 @@ package struct OneHot: Operation {
 
 private func expectCount(_ count: Int, of operation: String) throws(Diagnostic) {
   guard count >= 1, count <= TensorType.maximumCount else {
-    throw Diagnostic("shape.size", "the count of \(operation) must be at least 1, found \(count)")
+    throw Diagnostic(
+      "shape.size",
+      "the count of \(operation) must be from 1 to \(TensorType.maximumCount), found \(count)")
   }
 }
 

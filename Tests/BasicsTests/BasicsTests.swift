@@ -19,6 +19,14 @@ import Testing
     #expect(source.line(9) == "")
   }
 
+  /// Columns of very long lines are bytes where characters would take too long to count.
+  @Test func positionsOnLongLines() {
+    let short = SourceText(name: "a.gan", "\n" + String(repeating: "ä", count: 1000) + "b")
+    #expect(short.position(of: 2001) == LineColumn(line: 2, column: 1001))
+    let long = SourceText(name: "a.gan", "\n" + String(repeating: "ä", count: 5000) + "b")
+    #expect(long.position(of: 10_001) == LineColumn(line: 2, column: 10_001))
+  }
+
   @Test func diagnosticsShowTheLineWithACaret() {
     let source = SourceText(name: "a.gan", "let a = 1\nlet b = dens(a)\n")
     let diagnostic = Diagnostic(
@@ -54,6 +62,8 @@ import Testing
     #expect(nearestName(to: "leakyRelu", in: ["relu", "leakyReLU", "elu"]) == "leakyReLU")
     #expect(nearestName(to: "dens", in: ["dropout", "dense"]) == "dense")
     #expect(nearestName(to: "convolution", in: ["dense", "relu"]) == nil)
+    #expect(nearestName(to: "q", in: ["g", "d", "qr"]) == nil)
+    #expect(nearestName(to: "Q", in: ["g", "q"]) == "q")
     #expect(editDistance("ab", "ba") == 1)
     #expect(editDistance("", "abc") == 3)
   }

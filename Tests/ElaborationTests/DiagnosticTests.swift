@@ -160,6 +160,7 @@ private let functions: [Wrong] = [
   Wrong(network("onehot(normal([2]), 3)"), "type.element@2:8"),
   Wrong(network("mse(x, normal([7]))"), "shape.target@2:8"),
   Wrong(network("bce(x, 1, clip: 0.7)"), "argument.value@2:17"),
+  Wrong(network("clip(x, 1, 0)"), "argument.value@2:12"),
   Wrong(network("gradient(of: x, wrt: x)"), "gradient.scalar@2:14"),
   Wrong(network("gradient(of: sum(x), wrt: normal([2]))"), "gradient.independent@2:27"),
   Wrong(network("gradient(of: sum(stopGradient(x)), wrt: x)"), "gradient.independent@2:41"),

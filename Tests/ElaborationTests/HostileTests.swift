@@ -104,6 +104,48 @@ import Testing
     #expect(codes(wrong).count <= 60)
   }
 
+  /// Lists that double, or go one level deeper, in each line.
+  @Test func listsOfLists() {
+    func lines(_ count: Int, _ line: (String, String) -> String) -> String {
+      (0..<count).map { line("a\($0 + 1)", "a\($0)") + "\n" }.joined()
+    }
+    for first in ["[]", "[1]"] {
+      let doubled = lines(60) { "let \($0) = [\($1), \($1)]" }
+      #expect(codes("let a0 = \(first)\n" + doubled) == ["limit.list"])
+    }
+    let deep = lines(20_000) { "let \($0) = [\($1)]" }
+    #expect(codes("let a0 = [1]\n" + deep) == ["limit.list"])
+    for line in ["let a1 = (a0, x)", "let a1 = (a0, a0)"] {
+      let body = lines(5_000) {
+        line.replacing("a1", with: $0).replacing("a0", with: $1)
+      }
+      let text = "network f(x: [n]) -> [n] {\nlet a0 = (x, x)\n\(body)x }"
+      #expect(codes(text) == ["limit.list"])
+    }
+    let long = "let a = [" + Array(repeating: "1", count: 65_000).joined(separator: ", ") + "]\n"
+    #expect(codes(long) == [])
+    #expect(codes(long + (0..<9).map { "let b\($0) = a\n" }.joined()) == [])
+    let names = (0..<20_000).map { "let b\($0) = a\n" }.joined()
+    #expect(codes(long + names) == ["limit.nodes"])
+  }
+
+  /// Many warnings hide no error, and thousands of errors do not take long.
+  @Test func manyWarningsAndErrors() {
+    let warned = (0..<60).map { "network s\($0)(x: [n, latnt]) -> [n, latnt] { x }\n" }.joined()
+    let text = "let latent = 4\n\(warned)train(steps: 1) { report nope }"
+    #expect(codes(text).contains("name.unknown"))
+    let wrong = (0..<20_000).map { "let a\($0) = b\($0)\n" }.joined()
+    #expect(codes(wrong).count == 50)
+  }
+
+  /// The places of nodes on one long line.
+  @Test func longLines() {
+    for comment in ["", "/* é */ "] {
+      let stages = String(repeating: " |> relu()", count: 10_000)
+      #expect(codes("network f(x: [n]) -> [n] { \(comment)x\(stages) }") == [])
+    }
+  }
+
   @Test func oddNumbers() {
     #expect(codes("train(steps: 1) { let a = normal([2]) * 1e400 }").allSatisfy { !$0.isEmpty })
     #expect(codes("train(steps: 9223372036854775807) { }") == ["argument.value"])
