@@ -85,8 +85,10 @@ package final class CPUExecutable: Executable, Profiling {
       runTimed()
       return
     }
-    // On every thread that computes, or on none: bits must not depend on who computed them.
-    processor_flush_denormals()
+    // On every thread that computes, or on none: bits must not depend on who computed them. The caller's own
+    // arithmetic is left as it was.
+    let state = processor_exchange_denormals()
+    defer { processor_restore_denormals(state) }
     for launch in launches { run(launch) }
   }
 
@@ -98,7 +100,8 @@ package final class CPUExecutable: Executable, Profiling {
   }
 
   package func runChecked() -> ValueID? {
-    processor_flush_denormals()
+    let state = processor_exchange_denormals()
+    defer { processor_restore_denormals(state) }
     var found: ValueID?
     var index = 0
     while index < launches.count {
@@ -142,7 +145,8 @@ package final class CPUExecutable: Executable, Profiling {
   }
 
   private func runTimed() {
-    processor_flush_denormals()
+    let state = processor_exchange_denormals()
+    defer { processor_restore_denormals(state) }
     runs += 1
     var last = monotonicNanoseconds()
     for index in launches.indices {

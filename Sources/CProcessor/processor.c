@@ -16,7 +16,17 @@ int processor_level(void) {
 }
 
 void processor_flush_denormals(void) { _mm_setcsr(_mm_getcsr() | 0x8040); }
+
+unsigned processor_exchange_denormals(void) {
+  unsigned state = _mm_getcsr();
+  _mm_setcsr(state | 0x8040);
+  return state;
+}
+
+void processor_restore_denormals(unsigned state) { _mm_setcsr(state); }
 #else
 int processor_level(void) { return 0; }
 void processor_flush_denormals(void) {}
+unsigned processor_exchange_denormals(void) { return 0; }
+void processor_restore_denormals(unsigned state) { (void)state; }
 #endif

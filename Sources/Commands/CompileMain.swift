@@ -15,6 +15,7 @@ package func ganCompile(_ arguments: [String], console: Console = .standard()) -
       Command(CompileCommand.spec, CompileCommand.run),
       Command(FormatCommand.spec, FormatCommand.run),
       Command(CompileCheckCommand.spec, CompileCheckCommand.run),
+      Command(ExplainCommand.spec, ExplainCommand.run),
       Command(OpsCommand.spec, OpsCommand.run),
       Command(PassesCommand.spec, PassesCommand.run),
     ],
@@ -64,6 +65,28 @@ enum CompileCheckCommand {
     let source = try ProgramSource(
       path: arguments.positionals[0], settings: try arguments.settings())
     showWarnings(source, on: console)
+    return ExitCode.done
+  }
+}
+
+/// `gan-compile explain FILE`
+enum ExplainCommand {
+  static let spec = CommandSpec(
+    "explain", "FILE", count: 1...1,
+    "Lists every default that a program relies on, with its place.",
+    options: [OptionSpec("--batch", "N", "the same as --set batch=N")])
+
+  static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
+    let source = try ProgramSource(
+      path: arguments.positionals[0], settings: try arguments.settings())
+    showWarnings(source, on: console)
+    for setting in source.program.settings {
+      console.print("\(setting.name) = \(setting.value)\n")
+    }
+    for item in source.program.defaults {
+      let place = "\(source.source.name):\(item.origin.line):\(item.origin.column)"
+      console.print("\(place): \(item.text)\n")
+    }
     return ExitCode.done
   }
 }

@@ -164,4 +164,12 @@ import Testing
     let wrong = compile("ops", "conv2")
     #expect(wrong.code == 2 && wrong.messages.contains("conv2d"))
   }
+
+  @Test func defaultsInUseAreExplainedWithTheirPlaces() {
+    let result = compile("explain", Places.graph("dcgan-mnist"))
+    #expect(result.code == 0)
+    #expect(result.output.contains("batch = 256"))
+    #expect(result.output.contains("dcgan-mnist.gan:14:"))
+    #expect(result.output.contains("momentum"))
+  }
 }

@@ -9,7 +9,9 @@ import Testing
 @Suite struct UsageTests {
   @Test func helpOfEveryCommand() {
     for (run, commands) in [
-      (compile as ([String]) -> CommandResult, ["", "format", "check", "ops", "passes"]),
+      (
+        compile as ([String]) -> CommandResult, ["", "format", "check", "explain", "ops", "passes"]
+      ),
       (
         exec as ([String]) -> CommandResult,
         ["train", "sample", "eval", "check", "data", "devices"]
