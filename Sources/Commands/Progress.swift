@@ -1,6 +1,7 @@
 // What a person sees while a run goes on: one line that renews itself on a terminal, plain lines
 // otherwise.
 
+import Basics
 import Formats
 import Training
 

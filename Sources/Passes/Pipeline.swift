@@ -3,12 +3,6 @@
 import Basics
 import GraphIR
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
-
 /// An ordered list of passes, some of them repeated until nothing changes.
 package struct Pipeline: Sendable {
   package enum Step: Sendable {
@@ -135,9 +129,9 @@ package struct PassRunner: Sendable {
         help: "expand-gradients must come before it in the pipeline")
     }
     let before = outcome.graph
-    let start = PassRunner.now()
+    let start = monotonicSeconds()
     let after = try pass.run(before)
-    let seconds = PassRunner.now() - start
+    let seconds = monotonicSeconds() - start
     if verifies {
       do {
         try Verifier().verify(after)
@@ -153,11 +147,5 @@ package struct PassRunner: Sendable {
         nodesBefore: before.nodes.count, nodesAfter: after.nodes.count, changed: changed,
         graph: keepsGraphs ? after : nil))
     return changed
-  }
-
-  private static func now() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
   }
 }

@@ -1,10 +1,5 @@
 // What an executable measured: time per kernel launch. In: nanoseconds, added by a backend. Out: sums per node.
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 import GraphIR
 
 /// One kind of launch of a plan and the time it took so far.
@@ -29,11 +24,4 @@ package protocol Profiling: AnyObject {
   var isProfiling: Bool { get set }
   /// In the order of the launches.
   var profile: [ProfileEntry] { get }
-}
-
-/// The monotonic clock.
-package func monotonicNanoseconds() -> UInt64 {
-  var time = timespec()
-  clock_gettime(CLOCK_MONOTONIC, &time)
-  return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
 }

@@ -5,12 +5,6 @@ import Basics
 import Elaboration
 import Formats
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
-
 package struct TrainingOptions: Sendable {
   /// Where the run ends, counted from its beginning; nil is the program's own length.
   package var length: TrainProgram.Length?
@@ -350,11 +344,4 @@ package final class TrainingLoop {
     }
     return .object(pairs)
   }
-}
-
-/// Seconds of a clock that only goes forward.
-package func monotonicSeconds() -> Double {
-  var time = timespec()
-  clock_gettime(CLOCK_MONOTONIC, &time)
-  return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }

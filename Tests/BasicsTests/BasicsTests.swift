@@ -1,4 +1,4 @@
-// Identifiers, source positions, the rendering of diagnostics, suggestions, random sequences.
+// Identifiers, source positions, the rendering of diagnostics, suggestions, random sequences, the clock.
 
 import Testing
 
@@ -111,5 +111,17 @@ import Testing
     #expect(hash.value == 0x089B_E207_B544_F1E4)
     #expect(StableHash.stream("generator/z") == StableHash.stream("generator/z"))
     #expect(StableHash.stream("a") != StableHash.stream("b"))
+  }
+}
+
+@Suite struct ClockTests {
+  @Test func clockGoesForwardInBothUnits() {
+    let before = monotonicNanoseconds()
+    let seconds = monotonicSeconds()
+    let after = monotonicNanoseconds()
+    #expect(before > 0 && before <= after)
+    // To a microsecond, because a double holds no more of a long time.
+    #expect(seconds >= Double(before) * 1e-9 - 1e-6)
+    #expect(seconds <= Double(after) * 1e-9 + 1e-6)
   }
 }
