@@ -23,22 +23,16 @@ package enum PadMode: String, WordAttribute, Sendable {
   }
 }
 
-package struct Pad: Operation {
-  package static let mnemonic = "pad"
-  package static let summary =
-    "The tensor with a border of zeros, of its mirror image or of its edge."
-  package static let signature = [OperandSpec("x")]
-  package static var samples: [Sample<Pad>] {
-    padCases.map { Sample(Pad(before: $0.1, after: $0.2, mode: $0.3), [.f32($0.0)]) } + [
-      Sample(Pad(before: [1], after: [2], mode: .zero), [.i32(3)], differentiable: false)
-    ]
-  }
+/// Padding and its adjoint: the border on each side of each axis, and what stands in it.
+package protocol PaddingOperation: Operation {
+  var before: [Int] { get set }
+  var after: [Int] { get set }
+  var mode: PadMode { get set }
+}
 
-  package var before: [Int]
-  package var after: [Int]
-  package var mode: PadMode
-  package init() { self.init(before: [], after: [], mode: .zero) }
+extension PaddingOperation {
   package init(before: [Int], after: [Int], mode: PadMode) {
+    self.init()
     self.before = before
     self.after = after
     self.mode = mode
@@ -50,6 +44,55 @@ package struct Pad: Operation {
     try visitor.attribute("mode", &mode, default: .zero)
   }
 
+  /// Throws `shape.range` for negative borders and those that a mirror image cannot fill.
+  fileprivate func checkBorder(axis: Int, size: Int, of type: TensorType) throws(Diagnostic) {
+    let (before, after) = (before[axis], after[axis])
+    guard before >= 0, after >= 0 else {
+      throw Diagnostic(
+        "shape.range", "\(mnemonic): a border cannot be negative, found \(before) and \(after)")
+    }
+    guard before <= TensorType.maximumCount, after <= TensorType.maximumCount else {
+      throw Diagnostic("shape.size", "\(mnemonic): a border of \(before) and \(after) is too wide")
+    }
+    guard mode != .reflect || (before < size && after < size) else {
+      throw Diagnostic(
+        "shape.range",
+        "\(mnemonic): a mirrored border of \(before) and \(after) does not fit an axis of size "
+          + "\(size) of \(type)",
+        help: "it may be at most \(size - 1) wide")
+    }
+  }
+
+  /// For every element of the padded tensor, the offset of its source in one of `shape`; negative for zeros.
+  fileprivate func sourceOffsets(_ shape: [Int]) -> [Int] {
+    let strides = rowMajorStrides(shape)
+    // Any sum with one of these is negative, and eight of them do not overflow.
+    let nowhere = -(1 << 56)
+    let tables = shape.indices.map { axis in
+      (-before[axis]..<shape[axis] + after[axis]).map { index in
+        mode.source(index, size: shape[axis]).map { $0 * strides[axis] } ?? nowhere
+      }
+    }
+    return sumOffsets(tables)
+  }
+}
+
+package struct Pad: PaddingOperation {
+  package static let mnemonic = "pad"
+  package static let summary =
+    "The tensor with a border of zeros, of its mirror image or of its edge."
+  package static let signature = [OperandSpec("x")]
+  package static var samples: [Sample<Pad>] {
+    padCases.map { Sample(Pad(before: $0.1, after: $0.2, mode: $0.3), [.f32($0.0)]) } + [
+      Sample(Pad(before: [1], after: [2], mode: .zero), [.i32(3)], differentiable: false)
+    ]
+  }
+
+  package var before: [Int] = []
+  package var after: [Int] = []
+  package var mode = PadMode.zero
+  package init() {}
+
   package func inferTypes(_ operands: [TensorType]) throws(Diagnostic) -> [TensorType] {
     try check(operands, ElementType.lanes)
     let type = operands[0]
@@ -57,7 +100,7 @@ package struct Pad: Operation {
     try checkPerAxis(after, "after", of: type)
     var shape = type.shape
     for axis in shape.indices {
-      try checkBorder(before[axis], after[axis], size: shape[axis], mode, type)
+      try checkBorder(axis: axis, size: shape[axis], of: type)
       shape[axis] += before[axis] + after[axis]
     }
     return [type.with(shape: shape)]
@@ -77,7 +120,7 @@ package struct Pad: Operation {
   }
 
   package func evaluate(_ operands: [HostTensor], results: [TensorType]) -> [HostTensor] {
-    let offsets = padOffsets(operands[0].shape, before, after, mode)
+    let offsets = sourceOffsets(operands[0].shape)
     let source = operands[0].values
     return [HostTensor(results[0], offsets.map { $0 < 0 ? 0 : source[$0] })]
   }
@@ -87,7 +130,7 @@ package struct Pad: Operation {
   }
 }
 
-package struct PadGradient: Operation {
+package struct PadGradient: PaddingOperation {
   package static let mnemonic = "pad_gradient"
   package static let summary = "The adjoint of pad: each element of the border added to its source."
   package static let signature = [OperandSpec("dy")]
@@ -98,21 +141,10 @@ package struct PadGradient: Operation {
     }
   }
 
-  package var before: [Int]
-  package var after: [Int]
-  package var mode: PadMode
-  package init() { self.init(before: [], after: [], mode: .zero) }
-  package init(before: [Int], after: [Int], mode: PadMode) {
-    self.before = before
-    self.after = after
-    self.mode = mode
-  }
-
-  package mutating func visitAttributes(_ visitor: inout some AttributeVisitor) throws(Diagnostic) {
-    try visitor.attribute("before", &before)
-    try visitor.attribute("after", &after)
-    try visitor.attribute("mode", &mode, default: .zero)
-  }
+  package var before: [Int] = []
+  package var after: [Int] = []
+  package var mode = PadMode.zero
+  package init() {}
 
   package func inferTypes(_ operands: [TensorType]) throws(Diagnostic) -> [TensorType] {
     try check(operands, [.f32])
@@ -129,7 +161,7 @@ package struct PadGradient: Operation {
             + "\(after[axis])")
       }
       shape[axis] -= border
-      try checkBorder(before[axis], after[axis], size: shape[axis], mode, type)
+      try checkBorder(axis: axis, size: shape[axis], of: type)
     }
     return [type.with(shape: shape)]
   }
@@ -142,7 +174,7 @@ package struct PadGradient: Operation {
   }
 
   package func evaluate(_ operands: [HostTensor], results: [TensorType]) -> [HostTensor] {
-    let offsets = padOffsets(results[0].shape, before, after, mode)
+    let offsets = sourceOffsets(results[0].shape)
     var sums = [Double](repeating: 0, count: results[0].count)
     for (value, offset) in zip(operands[0].values, offsets) where offset >= 0 {
       sums[offset] += value
@@ -160,38 +192,3 @@ private let padCases: [([Int], [Int], [Int], PadMode)] = [
   ([2, 3, 4, 2], [0, 1, 2, 0], [0, 2, 1, 0], .reflect),
   ([2, 2, 3, 3], [0, 2, 1, 0], [0, 1, 2, 0], .edge), ([2, 3], [0, 0], [0, 0], .reflect),
 ]
-
-extension Operation {
-  /// Throws `shape.range` for negative borders and those that a mirror image cannot fill.
-  fileprivate func checkBorder(
-    _ before: Int, _ after: Int, size: Int, _ mode: PadMode, _ type: TensorType
-  ) throws(Diagnostic) {
-    guard before >= 0, after >= 0 else {
-      throw Diagnostic(
-        "shape.range", "\(mnemonic): a border cannot be negative, found \(before) and \(after)")
-    }
-    guard before <= TensorType.maximumCount, after <= TensorType.maximumCount else {
-      throw Diagnostic("shape.size", "\(mnemonic): a border of \(before) and \(after) is too wide")
-    }
-    guard mode != .reflect || (before < size && after < size) else {
-      throw Diagnostic(
-        "shape.range",
-        "\(mnemonic): a mirrored border of \(before) and \(after) does not fit an axis of size "
-          + "\(size) of \(type)",
-        help: "it may be at most \(size - 1) wide")
-    }
-  }
-}
-
-/// For every element of the padded tensor, the offset of its source; negative for zeros.
-private func padOffsets(_ shape: [Int], _ before: [Int], _ after: [Int], _ mode: PadMode) -> [Int] {
-  let strides = rowMajorStrides(shape)
-  // Any sum with one of these is negative, and eight of them do not overflow.
-  let nowhere = -(1 << 56)
-  let tables = shape.indices.map { axis in
-    (-before[axis]..<shape[axis] + after[axis]).map { index in
-      mode.source(index, size: shape[axis]).map { $0 * strides[axis] } ?? nowhere
-    }
-  }
-  return sumOffsets(tables)
-}

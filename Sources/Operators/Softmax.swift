@@ -9,16 +9,35 @@ import GraphIR
   import Darwin
 #endif
 
-package struct Softmax: Operation {
-  package static let mnemonic = "softmax"
-  package static let summary = "exp x divided by its sum along the last axis."
-  package static let signature = [OperandSpec("x")]
-  package static var samples: [Sample<Softmax>] { rowSamples(Softmax()) }
-  package init() {}
+/// Softmax and its logarithm: operations of one f32 tensor along its last axis.
+package protocol SoftmaxOperation: Operation {}
+
+extension SoftmaxOperation {
+  package static var signature: [OperandSpec] { [OperandSpec("x")] }
 
   package func inferTypes(_ operands: [TensorType]) throws(Diagnostic) -> [TensorType] {
-    [try rowType(operands)]
+    try check(operands, [.f32])
+    guard operands[0].rank > 0 else {
+      throw Diagnostic("shape.rank", "\(mnemonic) works along the last axis, found \(operands[0])")
+    }
+    return [operands[0]]
   }
+
+  package func cost(_ operands: [TensorType], _ results: [TensorType]) -> Cost {
+    Cost(flops: 5 * Double(operands[0].count), bytes: Cost.traffic(operands, results))
+  }
+
+  fileprivate static var rowSamples: [Sample<Self>] {
+    let shapes: [[Int]] = [[4], [3, 5], [2, 3, 2], [2, 37]]
+    return shapes.map { Sample(Self(), [.f32($0)], fills: [.uniform(-3, 3)]) }
+  }
+}
+
+package struct Softmax: SoftmaxOperation {
+  package static let mnemonic = "softmax"
+  package static let summary = "exp x divided by its sum along the last axis."
+  package static var samples: [Sample<Softmax>] { rowSamples }
+  package init() {}
 
   /// With y = softmax x and sums along the row: dx = y · (dy − Σ dy · y)
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
@@ -35,28 +54,19 @@ package struct Softmax: Operation {
   package func evaluate(_ operands: [HostTensor], results: [TensorType]) -> [HostTensor] {
     [HostTensor(results[0], logSoftmax(operands[0]).map { exp($0) })]
   }
-
-  package func cost(_ operands: [TensorType], _ results: [TensorType]) -> Cost {
-    Cost(flops: 5 * Double(operands[0].count), bytes: Cost.traffic(operands, results))
-  }
 }
 
-package struct LogSoftmax: Operation {
+package struct LogSoftmax: SoftmaxOperation {
   package static let mnemonic = "log_softmax"
   package static let summary = "The logarithm of softmax along the last axis, without overflow."
-  package static let signature = [OperandSpec("x")]
   package static var samples: [Sample<LogSoftmax>] {
-    rowSamples(LogSoftmax()) + [
+    rowSamples + [
       Sample(
         LogSoftmax(), [.f32(2, 3)], fills: [.values([500, 0, -500, 80, 81, 79])],
         differentiable: false)
     ]
   }
   package init() {}
-
-  package func inferTypes(_ operands: [TensorType]) throws(Diagnostic) -> [TensorType] {
-    [try rowType(operands)]
-  }
 
   /// With y = log softmax x and sums along the row: dx = dy − exp y · Σ dy
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
@@ -70,26 +80,6 @@ package struct LogSoftmax: Operation {
 
   package func evaluate(_ operands: [HostTensor], results: [TensorType]) -> [HostTensor] {
     [HostTensor(results[0], logSoftmax(operands[0]))]
-  }
-
-  package func cost(_ operands: [TensorType], _ results: [TensorType]) -> Cost {
-    Cost(flops: 5 * Double(operands[0].count), bytes: Cost.traffic(operands, results))
-  }
-}
-
-extension Operation {
-  /// The type of a floating tensor with a last axis, unchanged.
-  fileprivate func rowType(_ operands: [TensorType]) throws(Diagnostic) -> TensorType {
-    try check(operands, [.f32])
-    guard operands[0].rank > 0 else {
-      throw Diagnostic("shape.rank", "\(mnemonic) works along the last axis, found \(operands[0])")
-    }
-    return operands[0]
-  }
-
-  fileprivate static func rowSamples(_ operation: Self) -> [Sample<Self>] {
-    let shapes: [[Int]] = [[4], [3, 5], [2, 3, 2], [2, 37]]
-    return shapes.map { Sample(operation, [.f32($0)], fills: [.uniform(-3, 3)]) }
   }
 }
 
