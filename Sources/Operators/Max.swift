@@ -3,33 +3,14 @@
 import Basics
 import GraphIR
 
-package struct Max: Operation {
+package struct Max: ReductionOperation {
   package static let mnemonic = "max"
   package static let summary = "The largest element over axes; NaN if there is one."
-  package static let signature = [OperandSpec("x")]
-  package static var samples: [Sample<Max>] {
-    reductionCases.map { Sample(Max(axes: $0.axes, keepDims: $0.keepDims), [.f32($0.shape)]) }
-  }
+  package static var samples: [Sample<Max>] { samples(of: reductionCases) }
 
-  package var axes: [Int]
-  package var keepDims: Bool
-  package init() { self.init(axes: []) }
-  package init(axes: [Int], keepDims: Bool = false) {
-    self.axes = axes
-    self.keepDims = keepDims
-  }
-
-  package mutating func visitAttributes(_ visitor: inout some AttributeVisitor) throws(Diagnostic) {
-    try visitor.attribute("axes", &axes)
-    try visitor.attribute("keepDims", &keepDims, default: false)
-  }
-
-  package func inferTypes(_ operands: [TensorType]) throws(Diagnostic) -> [TensorType] {
-    try check(operands, [.f32])
-    try checkAxes(axes, of: operands[0])
-    let shape = reducedShape(operands[0].shape, axes: axes, keepDims: keepDims)
-    return [operands[0].with(shape: shape)]
-  }
+  package var axes: [Int] = []
+  package var keepDims = false
+  package init() {}
 
   /// With m = 1 where x = y, else 0: dx = dy · m / Σm. Equal largest elements share the adjoint evenly.
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
@@ -51,10 +32,6 @@ package struct Max: Operation {
       largest[offset] = Maximum().apply(largest[offset], value)
     }
     return [HostTensor(results[0], largest)]
-  }
-
-  package func cost(_ operands: [TensorType], _ results: [TensorType]) -> Cost {
-    Cost(flops: Double(operands[0].count), bytes: Cost.traffic(operands, results))
   }
 }
 

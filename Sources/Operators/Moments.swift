@@ -3,36 +3,22 @@
 import Basics
 import GraphIR
 
-package struct Moments: Operation {
+package struct Moments: ReductionOperation {
   package static let mnemonic = "moments"
   package static let summary = "The mean and the biased variance over axes."
-  package static let signature = [OperandSpec("x")]
   package static var samples: [Sample<Moments>] {
-    reductionCases.filter { !$0.axes.isEmpty && $0.shape != [4, 1, 3] }
-      .map { Sample(Moments(axes: $0.axes, keepDims: $0.keepDims), [.f32($0.shape)]) } + [
-        Sample(
-          Moments(axes: [0]), [.f32(5, 3)], fills: [.uniform(99, 101)], differentiable: true)
-      ]
+    samples(of: reductionCases.filter { !$0.axes.isEmpty && $0.shape != [4, 1, 3] }) + [
+      Sample(Moments(axes: [0]), [.f32(5, 3)], fills: [.uniform(99, 101)], differentiable: true)
+    ]
   }
 
-  package var axes: [Int]
-  package var keepDims: Bool
-  package init() { self.init(axes: []) }
-  package init(axes: [Int], keepDims: Bool = false) {
-    self.axes = axes
-    self.keepDims = keepDims
-  }
-
-  package mutating func visitAttributes(_ visitor: inout some AttributeVisitor) throws(Diagnostic) {
-    try visitor.attribute("axes", &axes)
-    try visitor.attribute("keepDims", &keepDims, default: false)
-  }
+  package var axes: [Int] = []
+  package var keepDims = false
+  package init() {}
 
   package func inferTypes(_ operands: [TensorType]) throws(Diagnostic) -> [TensorType] {
-    try check(operands, [.f32])
-    try checkAxes(axes, of: operands[0])
-    let shape = reducedShape(operands[0].shape, axes: axes, keepDims: keepDims)
-    return [operands[0].with(shape: shape), operands[0].with(shape: shape)]
+    let type = try reducedType(operands)
+    return [type, type]
   }
 
   /// With N elements a sum: dx = dmean / N + dvariance · 2 (x − mean) / N
