@@ -5,25 +5,16 @@ import Basics
 import GraphIR
 
 /// y[n, oy, ox, c] = the mean over the part of the window that lies in the image.
-package struct AvgPool: Operation {
+package struct AvgPool: PoolingOperation {
   package static let mnemonic = "avg_pool"
   package static let summary = "The mean of each window of an image; padding is not counted."
   package static let signature = [OperandSpec("x")]
   package var window = PoolWindow()
 
   package init() {}
-  package init(_ window: PoolWindow) { self.window = window }
-
-  package mutating func visitAttributes(_ visitor: inout some AttributeVisitor) throws(Diagnostic) {
-    try window.visitAttributes(&visitor)
-  }
 
   package func geometry(_ operands: [TensorType]) throws(Diagnostic) -> ConvolutionGeometry {
-    try pooling(operands, window)
-  }
-
-  package func inferTypes(_ operands: [TensorType]) throws(Diagnostic) -> [TensorType] {
-    [.f32(try geometry(operands).outputShape)]
+    try pooling(operands)
   }
 
   // y = A x:  x̄ = Aᵀ ȳ
@@ -37,24 +28,10 @@ package struct AvgPool: Operation {
   // y[p] = Σ q in window p  x[q] / count[p]
   package func evaluate(_ operands: [HostTensor], results: [TensorType]) -> [HostTensor] {
     guard let sizes = try? geometry(operands.map(\.type)) else { return [] }
-    let channels = sizes.inputChannels
-    let shares = sizes.windowShares()
-    var y = HostTensor(results[0])
-    operands[0].values.withUnsafeBufferPointer { x in
-      y.values.withUnsafeMutableBufferPointer { y in
-        sizes.forEachTap { input, _, output in
-          let share = shares[output]
-          for c in 0..<channels {
-            y[output * channels + c] += x[input * channels + c] * share
-          }
-        }
-      }
+    let y = accumulated(operands[0], into: results[0]) { x, y in
+      sizes.forEachShare { input, output, share in y[output] += x[input] * share }
     }
     return [y]
-  }
-
-  package func cost(_ operands: [TensorType], _ results: [TensorType]) -> Cost {
-    PoolWindow.cost(try? geometry(operands), operands, results)
   }
 
   package static var samples: [Sample<AvgPool>] {
@@ -63,7 +40,7 @@ package struct AvgPool: Operation {
 }
 
 /// dx[q] = Σ dy[p] / count[p] over the windows p that hold q.
-package struct AvgPoolGradient: Operation {
+package struct AvgPoolGradient: PoolingOperation {
   package static let mnemonic = "avg_pool_gradient"
   package static let summary =
     "Gradient of avg_pool: each output's adjoint is spread over its window."
@@ -74,7 +51,7 @@ package struct AvgPoolGradient: Operation {
 
   package init() {}
   package init(_ window: PoolWindow, inputSize: [Int]) {
-    self.window = window
+    self.init(window)
     self.inputSize = inputSize
   }
 
@@ -107,24 +84,10 @@ package struct AvgPoolGradient: Operation {
   // dx[q] += dy[p] / count[p]
   package func evaluate(_ operands: [HostTensor], results: [TensorType]) -> [HostTensor] {
     guard let sizes = try? geometry(operands.map(\.type)) else { return [] }
-    let channels = sizes.inputChannels
-    let shares = sizes.windowShares()
-    var dx = HostTensor(results[0])
-    operands[0].values.withUnsafeBufferPointer { dy in
-      dx.values.withUnsafeMutableBufferPointer { dx in
-        sizes.forEachTap { input, _, output in
-          let share = shares[output]
-          for c in 0..<channels {
-            dx[input * channels + c] += dy[output * channels + c] * share
-          }
-        }
-      }
+    let dx = accumulated(operands[0], into: results[0]) { dy, dx in
+      sizes.forEachShare { input, output, share in dx[input] += dy[output] * share }
     }
     return [dx]
-  }
-
-  package func cost(_ operands: [TensorType], _ results: [TensorType]) -> Cost {
-    PoolWindow.cost(try? geometry(operands), operands, results)
   }
 
   package static var samples: [Sample<AvgPoolGradient>] {
@@ -138,8 +101,20 @@ package struct AvgPoolGradient: Operation {
 }
 
 extension ConvolutionGeometry {
+  /// Calls `body` with the flat places of each element of the image and of each output whose window it lies in, and
+  /// the share that it has in that output's mean.
+  fileprivate func forEachShare(_ body: (_ input: Int, _ output: Int, _ share: Double) -> Void) {
+    let shares = windowShares()
+    forEachTap { input, _, output in
+      let share = shares[output]
+      for c in 0..<inputChannels {
+        body(input * inputChannels + c, output * inputChannels + c, share)
+      }
+    }
+  }
+
   /// For each output position, one over the number of its window's elements that lie in the image.
-  func windowShares() -> [Double] {
+  private func windowShares() -> [Double] {
     var shares: [Double] = []
     for _ in 0..<batch {
       for oy in 0..<height.output {

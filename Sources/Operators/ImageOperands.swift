@@ -1,4 +1,4 @@
-// Checks that the image operations share. Every diagnostic says what was expected and what was found.
+// Checks and loops that the image operations share. Every diagnostic says what was expected and what was found.
 
 import Basics
 import GraphIR
@@ -19,13 +19,17 @@ extension Operation {
         "conv.size", "\(name) of \(mnemonic) is [h, w], both at least 1; found \(shapeText(pair))")
     }
   }
+}
 
-  /// The sizes of a pooling of the first operand; all operands must be images.
-  func pooling(
-    _ operands: [TensorType], _ window: PoolWindow
-  ) throws(Diagnostic) -> ConvolutionGeometry {
-    try checkArity(operands)
-    for type in operands { try checkImage(type) }
-    return try window.geometry(operands[0].shape)
+/// A result that starts as zeros and that `body` fills from the values of an operand. Buffers, because these loops run
+/// long in debug builds.
+func accumulated(
+  _ operand: HostTensor, into type: TensorType,
+  _ body: (UnsafeBufferPointer<Double>, UnsafeMutableBufferPointer<Double>) -> Void
+) -> HostTensor {
+  var result = HostTensor(type)
+  operand.values.withUnsafeBufferPointer { source in
+    result.values.withUnsafeMutableBufferPointer { target in body(source, target) }
   }
+  return result
 }

@@ -6,7 +6,7 @@ import GraphIR
 
 /// y[n, oy, ox, c] = the four neighbours of ((oy + ½)/fh − ½, (ox + ½)/fw − ½) weighted by nearness; outside the image
 /// the edge counts.
-package struct UpsampleBilinear: Operation {
+package struct UpsampleBilinear: ResizingOperation {
   package static let mnemonic = "upsample_bilinear"
   package static let summary = "Enlarges an image by bilinear interpolation, half-pixel centres."
   package static let signature = [OperandSpec("x")]
@@ -14,14 +14,9 @@ package struct UpsampleBilinear: Operation {
   package var factor = [2, 2]
 
   package init() {}
-  package init(factor: [Int]) { self.factor = factor }
-
-  package mutating func visitAttributes(_ visitor: inout some AttributeVisitor) throws(Diagnostic) {
-    try visitor.attribute("factor", &factor)
-  }
 
   package func inferTypes(_ operands: [TensorType]) throws(Diagnostic) -> [TensorType] {
-    [try enlarged(operands, by: factor)]
+    [try enlargedType(operands)]
   }
 
   // y = A x:  x̄ = Aᵀ ȳ
@@ -31,12 +26,9 @@ package struct UpsampleBilinear: Operation {
 
   // y[p] = Σ over four neighbours q  weight(p, q) · x[q]
   package func evaluate(_ operands: [HostTensor], results: [TensorType]) -> [HostTensor] {
-    var y = HostTensor(results[0])
-    operands[0].values.withUnsafeBufferPointer { x in
-      y.values.withUnsafeMutableBufferPointer { y in
-        forEachWeight(small: operands[0].shape, factor: factor) { small, large, weight in
-          y[large] += weight * x[small]
-        }
+    let y = accumulated(operands[0], into: results[0]) { x, y in
+      forEachWeight(small: operands[0].shape, factor: factor) { small, large, weight in
+        y[large] += weight * x[small]
       }
     }
     return [y]
@@ -58,7 +50,7 @@ package struct UpsampleBilinear: Operation {
 }
 
 /// dx[q] = Σ p  weight(p, q) · dy[p].
-package struct UpsampleBilinearGradient: Operation {
+package struct UpsampleBilinearGradient: ResizingOperation {
   package static let mnemonic = "upsample_bilinear_gradient"
   package static let summary = "Gradient of upsample_bilinear."
   package static let signature = [OperandSpec("dy")]
@@ -66,14 +58,9 @@ package struct UpsampleBilinearGradient: Operation {
   package var factor = [2, 2]
 
   package init() {}
-  package init(factor: [Int]) { self.factor = factor }
-
-  package mutating func visitAttributes(_ visitor: inout some AttributeVisitor) throws(Diagnostic) {
-    try visitor.attribute("factor", &factor)
-  }
 
   package func inferTypes(_ operands: [TensorType]) throws(Diagnostic) -> [TensorType] {
-    [try reduced(operands, by: factor)]
+    [try reducedType(operands)]
   }
 
   // x = Aᵀ y:  ȳ = A x̄
@@ -83,12 +70,9 @@ package struct UpsampleBilinearGradient: Operation {
 
   // dx[q] += weight(p, q) · dy[p]
   package func evaluate(_ operands: [HostTensor], results: [TensorType]) -> [HostTensor] {
-    var dx = HostTensor(results[0])
-    operands[0].values.withUnsafeBufferPointer { dy in
-      dx.values.withUnsafeMutableBufferPointer { dx in
-        forEachWeight(small: results[0].shape, factor: factor) { small, large, weight in
-          dx[small] += weight * dy[large]
-        }
+    let dx = accumulated(operands[0], into: results[0]) { dy, dx in
+      forEachWeight(small: results[0].shape, factor: factor) { small, large, weight in
+        dx[small] += weight * dy[large]
       }
     }
     return [dx]

@@ -5,7 +5,7 @@ import Basics
 import GraphIR
 
 /// y[n, oy, ox, c] = x[n, ⌊oy / fh⌋, ⌊ox / fw⌋, c].
-package struct UpsampleNearest: Operation {
+package struct UpsampleNearest: ResizingOperation {
   package static let mnemonic = "upsample_nearest"
   package static let summary = "Repeats every pixel of an image factor[0] × factor[1] times."
   package static let signature = [OperandSpec("x")]
@@ -13,14 +13,9 @@ package struct UpsampleNearest: Operation {
   package var factor = [2, 2]
 
   package init() {}
-  package init(factor: [Int]) { self.factor = factor }
-
-  package mutating func visitAttributes(_ visitor: inout some AttributeVisitor) throws(Diagnostic) {
-    try visitor.attribute("factor", &factor)
-  }
 
   package func inferTypes(_ operands: [TensorType]) throws(Diagnostic) -> [TensorType] {
-    [try enlarged(operands, by: factor)]
+    [try enlargedType(operands)]
   }
 
   // x̄[q] = Σ over the block of q  ȳ[p]
@@ -30,12 +25,8 @@ package struct UpsampleNearest: Operation {
 
   // y[p] = x[⌊p / f⌋]
   package func evaluate(_ operands: [HostTensor], results: [TensorType]) -> [HostTensor] {
-    var y = HostTensor(results[0])
-    operands[0].values.withUnsafeBufferPointer { x in
-      y.values.withUnsafeMutableBufferPointer { y in
-        forEachPixel(large: results[0].shape, factor: factor) { large, small in y[large] = x[small]
-        }
-      }
+    let y = accumulated(operands[0], into: results[0]) { x, y in
+      forEachPixel(large: results[0].shape, factor: factor) { large, small in y[large] = x[small] }
     }
     return [y]
   }
@@ -50,7 +41,7 @@ package struct UpsampleNearest: Operation {
 }
 
 /// y[n, oy, ox, c] = Σ over the block  x[n, oy·fh + i, ox·fw + j, c]; the factor must divide the image's size.
-package struct BlockSum: Operation {
+package struct BlockSum: ResizingOperation {
   package static let mnemonic = "block_sum"
   package static let summary = "Sums the blocks of factor[0] × factor[1] pixels of an image."
   package static let signature = [OperandSpec("x")]
@@ -58,14 +49,9 @@ package struct BlockSum: Operation {
   package var factor = [2, 2]
 
   package init() {}
-  package init(factor: [Int]) { self.factor = factor }
-
-  package mutating func visitAttributes(_ visitor: inout some AttributeVisitor) throws(Diagnostic) {
-    try visitor.attribute("factor", &factor)
-  }
 
   package func inferTypes(_ operands: [TensorType]) throws(Diagnostic) -> [TensorType] {
-    [try reduced(operands, by: factor)]
+    [try reducedType(operands)]
   }
 
   // x̄[q] = ȳ[⌊q / f⌋]
@@ -75,12 +61,9 @@ package struct BlockSum: Operation {
 
   // y[⌊q / f⌋] += x[q]
   package func evaluate(_ operands: [HostTensor], results: [TensorType]) -> [HostTensor] {
-    var y = HostTensor(results[0])
-    operands[0].values.withUnsafeBufferPointer { x in
-      y.values.withUnsafeMutableBufferPointer { y in
-        forEachPixel(large: operands[0].shape, factor: factor) { large, small in
-          y[small] += x[large]
-        }
+    let y = accumulated(operands[0], into: results[0]) { x, y in
+      forEachPixel(large: operands[0].shape, factor: factor) { large, small in
+        y[small] += x[large]
       }
     }
     return [y]
@@ -98,32 +81,6 @@ package struct BlockSum: Operation {
       Sample(BlockSum(factor: [3, 1]), [.f32(1, 6, 2, 17)]),
       Sample(BlockSum(factor: [1, 1]), [.f32(1, 1, 1, 1)]),
     ]
-  }
-}
-
-extension Operation {
-  /// The type of an image enlarged by a factor on each axis.
-  func enlarged(_ operands: [TensorType], by factor: [Int]) throws(Diagnostic) -> TensorType {
-    try checkArity(operands)
-    try checkImage(operands[0])
-    try checkPair(factor, "factor")
-    let shape = operands[0].shape
-    return .f32(shape[0], shape[1] * factor[0], shape[2] * factor[1], shape[3])
-  }
-
-  /// The type of an image made smaller by a factor that divides it on each axis.
-  func reduced(_ operands: [TensorType], by factor: [Int]) throws(Diagnostic) -> TensorType {
-    try checkArity(operands)
-    try checkImage(operands[0])
-    try checkPair(factor, "factor")
-    let shape = operands[0].shape
-    guard shape[1] % factor[0] == 0, shape[2] % factor[1] == 0 else {
-      throw Diagnostic(
-        "shape.mismatch",
-        "the image \(operands[0]) cannot be cut into blocks of \(factor[0])×\(factor[1]): the "
-          + "height and width must be multiples of them")
-    }
-    return .f32(shape[0], shape[1] / factor[0], shape[2] / factor[1], shape[3])
   }
 }
 
