@@ -38,7 +38,7 @@ struct PlanInterpreter {
       }
       let node = plan.graph.producer(of: source)!
       let tensor = node.operation.evaluate([], results: [plan.graph.type(of: source)])[0]
-      return HostTensor(type, tensor.values)
+      return HostTensor(type, tensor.rounded().values)
     case .none: return HostTensor(type, repeating: .nan)
     }
   }

@@ -5,9 +5,14 @@ import Basics
 import GraphIR
 import Operators
 import Planning
+import TestSupport
 import Testing
 
 @Suite struct PlannerTests {
+  private func randomGraph(_ seed: Int, size: Int) throws -> Graph {
+    try RandomGraph.make(seed: UInt64(seed), RandomGraphOptions(size: size, fused: true))
+  }
+
   /// Runs the plan for a few steps beside the evaluator.
   private func expectSameResults(_ graph: Graph, _ first: [HostTensor], steps: Int = 3) throws {
     let plan = Planner().plan(graph)
@@ -29,16 +34,16 @@ import Testing
   }
 
   @Test(arguments: 0..<150) func randomGraphsKeepTheirMeaning(_ seed: Int) throws {
-    let random = try RandomGraph(seed: UInt64(seed), nodes: 10 + seed % 50)
-    try Verifier().verify(random.graph)
-    try expectSameResults(random.graph, random.inputs)
+    let graph = try randomGraph(seed, size: 10 + seed % 50)
+    try Verifier().verify(graph)
+    try expectSameResults(graph, RandomGraph.inputs(of: graph, seed: UInt64(seed)))
   }
 
   @Test func arenasAreNearTheBound() throws {
     var worst = 1.0
     var total = (arena: 0, bound: 0, none: 0)
     for seed in 200..<230 {
-      let plan = Planner().plan(try RandomGraph(seed: UInt64(seed), nodes: 80).graph)
+      let plan = Planner().plan(try randomGraph(seed, size: 80))
       worst = max(worst, Double(plan.arenaBytes) / Double(plan.lowerBoundBytes))
       total.arena += plan.arenaBytes
       total.bound += plan.lowerBoundBytes
@@ -51,7 +56,7 @@ import Testing
   }
 
   @Test func plansAreTheSameEachTime() throws {
-    let graph = try RandomGraph(seed: 7, nodes: 60).graph
+    let graph = try randomGraph(7, size: 60)
     let text = Planner().plan(graph).text()
     #expect(Planner().plan(graph).text() == text)
     #expect(Planner().plan(graph).memoryText() == Planner().plan(graph).memoryText())

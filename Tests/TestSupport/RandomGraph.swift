@@ -13,11 +13,17 @@ package struct RandomGraphOptions: Sendable {
   package var sharing = false
   /// Only operations with a gradient, ending in one scalar output `loss`.
   package var differentiable = false
+  /// A graph as the passes leave it for planning: of stage `fused`, with fused regions, long chains, and states that
+  /// are updated in place, exchanged, kept, or given one value together.
+  package var fused = false
 
-  package init(size: Int = 12, sharing: Bool = false, differentiable: Bool = false) {
+  package init(
+    size: Int = 12, sharing: Bool = false, differentiable: Bool = false, fused: Bool = false
+  ) {
     self.size = size
     self.sharing = sharing
     self.differentiable = differentiable
+    self.fused = fused
   }
 }
 
@@ -27,6 +33,7 @@ package struct RandomGraph {
   private let builder: GraphBuilder
   private let options: RandomGraphOptions
   private var values: [ValueID] = []
+  private var states: [(name: String, old: ValueID)] = []
 
   /// The graph of a seed. Values stay in a range where nothing overflows: growing operations are followed by tanh.
   package static func make(
@@ -56,12 +63,15 @@ package struct RandomGraph {
   private init(seed: UInt64, _ options: RandomGraphOptions) {
     random = PhiloxSequence(seed: seed, stream: 11)
     self.options = options
-    builder = GraphBuilder(name: "random \(seed)", sharing: options.sharing)
+    builder = GraphBuilder(
+      name: "random \(seed)", stage: options.fused ? .fused : .raw, sharing: options.sharing)
   }
 
   // MARK: - Choices
 
-  private mutating func pick<T>(_ items: [T]) -> T { items[random.nextInt(below: items.count)] }
+  private mutating func pick<T>(_ items: some RandomAccessCollection<T>) -> T {
+    items[items.index(items.startIndex, offsetBy: random.nextInt(below: items.count))]
+  }
 
   private mutating func number(_ range: ClosedRange<Int>) -> Int {
     range.lowerBound + random.nextInt(below: range.count)
@@ -77,10 +87,20 @@ package struct RandomGraph {
     let rank = number(1...3)
     let shape = (0..<rank).map { _ in number(1...4) }
     values.append(try builder.input(.data(source: "x", round: 0), .f32(shape)))
-    values.append(try builder.input(.state("net/w"), .f32(shape)))
+    try addState("net/w", shape)
     values.append(try builder.input(.argument("row"), .f32([shape[rank - 1]])))
     values.append(try builder.input(.argument("scalar"), .f32()))
     values.append(try builder.input(.argument("matrix"), .f32([number(1...4), shape[rank - 1]])))
+    guard options.fused else { return }
+    // Mostly of one shape, so that there are others to exchange values with.
+    for index in 0..<5 { try addState("s\(index)", pick([shape, shape, [shape[rank - 1]], []])) }
+    values.append(try builder.constant(.f32(shape), [0.5]))
+  }
+
+  private mutating func addState(_ name: String, _ shape: [Int]) throws(Diagnostic) {
+    let old = try builder.input(.state(name), .f32(shape))
+    states.append((name, old))
+    values.append(old)
   }
 
   private mutating func addOperation() throws(Diagnostic) {
@@ -88,19 +108,28 @@ package struct RandomGraph {
       line: number(1...40), column: number(1...80),
       path: pick(["", "net", "net/dense", "other/a"]),
       notes: pick([[], ["adjoint of add"], ["a \"note\"", "and\nanother"]]))
-    let x = pick(values)
+    // Of fused graphs more often a recent value, so that there are long chains.
+    let isRecent = options.fused && random.nextInt(below: 3) > 0
+    let x = isRecent ? pick(values.suffix(6)) : pick(values)
     let added: ValueID?
-    switch random.nextInt(below: 9) {
+    switch random.nextInt(below: options.fused ? 11 : 9) {
     case 0, 1: added = try unary(x)
     case 2, 3: added = try binary(x)
     case 4: added = try reduction(x)
     case 5: added = try matrixProduct()
     case 6: added = try movement(x)
     case 7: added = try builder.reshape(x, try factorized(builder.type(of: x).count))
-    default: added = try several(x)
+    case 8: added = try several(x)
+    default: added = try region(x)
     }
     // Large results are left unread, so that sizes do not grow from node to node.
     if let added, builder.type(of: added).count <= 500 { values.append(added) }
+  }
+
+  /// A value that an element-wise operation may take together with `x`.
+  private mutating func partner(of x: ValueID) -> ValueID {
+    let shape = builder.shape(of: x)
+    return pick(values.filter { broadcastShapes(shape, builder.shape(of: $0)) != nil })
   }
 
   private mutating func unary(_ x: ValueID) throws(Diagnostic) -> ValueID {
@@ -117,9 +146,7 @@ package struct RandomGraph {
   }
 
   private mutating func binary(_ x: ValueID) throws(Diagnostic) -> ValueID {
-    let shape = builder.shape(of: x)
-    let others = values.filter { broadcastShapes(shape, builder.shape(of: $0)) != nil }
-    let y = pick(others)
+    let y = partner(of: x)
     switch random.nextInt(below: options.differentiable ? 4 : 6) {
     case 0: return try builder.add(x, y)
     case 1: return try builder.subtract(x, y)
@@ -196,8 +223,28 @@ package struct RandomGraph {
     return random.nextInt(below: 2) == 0 ? moments.mean : moments.variance
   }
 
+  /// A fused region of one operand, or one of two operands and two results.
+  private mutating func region(_ x: ValueID) throws(Diagnostic) -> ValueID {
+    if random.nextInt(below: 2) == 0 {
+      let region = Region(
+        inputCount: 1, steps: [.init(Sigmoid(), [.input(0)]), .init(Square(), [.step(0)])],
+        results: [.step(1)])
+      return try builder.add(Fused(region: region), x)
+    }
+    let region = Region(
+      inputCount: 2,
+      steps: [
+        .init(Multiply(), [.input(0), .input(1)]), .init(Tanh(), [.step(0)]),
+        .init(Subtract(), [.step(1), .input(0)]),
+      ], results: [.step(2), .step(0)])
+    let results = try builder.add(Fused(region: region), [x, partner(of: x)])
+    if builder.type(of: results[1]).count <= 500 { values.append(results[1]) }
+    return results[0]
+  }
+
   private mutating func addOutputs() throws(Diagnostic) {
     builder.origin = Origin()
+    if options.fused { return try addStateOutputs() }
     if options.differentiable {
       var loss = try builder.scalar(0)
       for value in values.suffix(4) {
@@ -212,6 +259,25 @@ package struct RandomGraph {
       builder.output(.result("r\(index)"), value)
     }
     builder.output(.state("net/w"), pick(values))
+  }
+
+  /// New values of states: computed ones, exchanged ones, unchanged ones, one value for two; reports of old and new.
+  private mutating func addStateOutputs() throws(Diagnostic) {
+    for (name, old) in states {
+      let shape = builder.shape(of: old)
+      switch random.nextInt(below: 6) {
+      case 0: break
+      case 1: builder.output(.state(name), old)
+      case 2:
+        let step = try builder.subtract(old, builder.tanh(old))
+        builder.output(.state(name), step)
+        values.append(step)
+      default: builder.output(.state(name), pick(values.filter { builder.shape(of: $0) == shape }))
+      }
+    }
+    for index in 0..<3 { builder.output(.report("r\(index)"), pick(values)) }
+    builder.output(.result("old"), pick(states).old)
+    builder.output(.state("written only"), pick(values))
   }
 }
 
