@@ -20,6 +20,23 @@ extension Parser {
   /// `{ statements; result }`
   mutating func parseBody(_ kind: BodyKind) throws(Abort) -> Body {
     let open = try expect(.leftBrace, "`{` and the body of the \(kind.rawValue)")
+    let errors = diagnostics.count
+    var body = Body(statements: [], result: nil, isOnOneLine: true, range: open.range)
+    body.isOnOneLine = try parseLines(open, kind) { (parser: inout Parser) throws(Abort) in
+      try parser.parseStatement(into: &body, kind)
+    }
+    body.range = range(from: open.range.start)
+    if kind.hasResult, body.result == nil, errors == diagnostics.count {
+      reportMissingResult(body, kind)
+    }
+    return body
+  }
+
+  /// What stands between `open` and its `}`: reads piece after piece with `parsePiece`, and goes on behind one with
+  /// errors. Returns whether all of it stands on one line.
+  private mutating func parseLines(
+    _ open: Token, _ kind: BodyKind, _ parsePiece: (inout Parser) throws(Abort) -> Void
+  ) throws(Abort) -> Bool {
     let first = at
     try enter()
     bodyDepth += 1
@@ -27,23 +44,16 @@ extension Parser {
       depth -= 1
       bodyDepth -= 1
     }
-    let errors = diagnostics.count
-    var body = Body(statements: [], result: nil, isOnOneLine: true, range: open.range)
     while !closesBody(open, kind) {
       if take(.semicolon) { continue }
       let start = at
       do {
-        try parseStatement(into: &body, kind)
+        try parsePiece(&self)
       } catch {
         recoverStatement(from: start)
       }
     }
-    body.isOnOneLine = !tokens[first..<at].contains(where: \.isFirstOnLine)
-    body.range = range(from: open.range.start)
-    if kind.hasResult, body.result == nil, errors == diagnostics.count {
-      reportMissingResult(body, kind)
-    }
-    return body
+    return !tokens[first..<at].contains(where: \.isFirstOnLine)
   }
 
   /// Whether the body ends here; takes its `}`, or reports that it is missing.
@@ -236,31 +246,19 @@ extension Parser {
       return UpdateStatement(
         clauses: [clause], isGroup: false, isOnOneLine: false, range: range(from: start))
     }
-    let open = at
+    let open = current
     advance()
-    try enter()
-    bodyDepth += 1
-    defer {
-      depth -= 1
-      bodyDepth -= 1
-    }
     let errors = diagnostics.count
     var clauses: [UpdateClause] = []
-    while !closesBody(tokens[open], .train) {
-      if take(.semicolon) { continue }
-      let start = at
-      do {
-        if isWord("update", current), next.kind == .identifier {
-          report(
-            "syntax.expected", "expected the name of a network, found `update`", at: current.range,
-            help: "in `update { … }` the word is not repeated")
-          advance()
-        }
-        clauses.append(try parseClause())
-        try expectEnd(of: "the update")
-      } catch {
-        recoverStatement(from: start)
+    let oneLine = try parseLines(open, .train) { (parser: inout Parser) throws(Abort) in
+      if parser.isWord("update", parser.current), parser.next.kind == .identifier {
+        parser.report(
+          "syntax.expected", "expected the name of a network, found `update`",
+          at: parser.current.range, help: "in `update { … }` the word is not repeated")
+        parser.advance()
       }
+      clauses.append(try parser.parseClause())
+      try parser.expectEnd(of: "the update")
     }
     if clauses.isEmpty, errors == diagnostics.count {
       report(
@@ -268,7 +266,6 @@ extension Parser {
         at: SourceRange(previousEnd - 1, previousEnd),
         help: "write `NETWORK minimizing LOSS with OPTIMIZER`")
     }
-    let oneLine = !tokens[(open + 1)..<at].contains(where: \.isFirstOnLine)
     return UpdateStatement(
       clauses: clauses, isGroup: true, isOnOneLine: oneLine, range: range(from: start))
   }
