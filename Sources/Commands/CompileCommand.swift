@@ -49,8 +49,7 @@ package enum CompileCommand {
     }
     if path.hasSuffix(".ir") { return try showIR(path, form ?? "ir", arguments, console) }
     if form == "syntax" { return try showSyntax(path, console) }
-    let source = try ProgramSource(path: path, settings: try arguments.settings())
-    showWarnings(source, on: console)
+    let source = try readProgram(arguments, console)
     if form == nil, !arguments.has("--dump-dir"), !arguments.has("--time-passes") {
       console.print(try ProgramSummary(source.program, runner(arguments)).text())
       return ExitCode.done

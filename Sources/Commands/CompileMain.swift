@@ -62,9 +62,7 @@ enum CompileCheckCommand {
     options: [OptionSpec("--batch", "N", "the same as --set batch=N")])
 
   static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
-    let source = try ProgramSource(
-      path: arguments.positionals[0], settings: try arguments.settings())
-    showWarnings(source, on: console)
+    _ = try readProgram(arguments, console)
     return ExitCode.done
   }
 }
@@ -77,9 +75,7 @@ enum ExplainCommand {
     options: [OptionSpec("--batch", "N", "the same as --set batch=N")])
 
   static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
-    let source = try ProgramSource(
-      path: arguments.positionals[0], settings: try arguments.settings())
-    showWarnings(source, on: console)
+    let source = try readProgram(arguments, console)
     for setting in source.program.settings {
       console.print("\(setting.name) = \(setting.value)\n")
     }

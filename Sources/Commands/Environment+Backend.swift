@@ -95,6 +95,14 @@ private func parsedReplacements(
   }
 }
 
+/// The program that the first argument names, with the settings given. Prints its warnings.
+package func readProgram(_ arguments: ParsedArguments, _ console: Console) throws -> ProgramSource {
+  let source = try ProgramSource(
+    path: arguments.positionals[0], settings: try arguments.settings())
+  showWarnings(source, on: console)
+  return source
+}
+
 /// Prints the warnings of a program.
 package func showWarnings(_ source: ProgramSource, on console: Console) {
   let warnings = source.program.warnings

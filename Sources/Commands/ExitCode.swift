@@ -16,6 +16,10 @@ package enum ExitCode {
 
 /// Says what went wrong and returns the exit code.
 package func report(_ error: any Error, program: String, on console: Console) -> Int32 {
+  func say(_ message: String, help: String?) {
+    console.message("\(program): \(message)\n")
+    if let help { console.message("  help: \(help)\n") }
+  }
   switch error {
   case let error as ProgramErrors:
     console.message(error.text)
@@ -24,24 +28,21 @@ package func report(_ error: any Error, program: String, on console: Console) ->
     let areSettings = !errors.isEmpty && errors.allSatisfy { $0.code.hasPrefix("setting.") }
     return areSettings ? ExitCode.usage : ExitCode.programErrors
   case let error as Diagnostic:
-    console.message("\(program): error: \(error.message) [\(error.code)]\n")
-    if let help = error.help { console.message("  help: \(help)\n") }
+    say("error: \(error.message) [\(error.code)]", help: error.help)
     return ExitCode.programErrors
   case let error as UsageError:
-    console.message("\(program): \(error.message)\n")
-    if let help = error.help { console.message("  help: \(help)\n") }
+    say(error.message, help: error.help)
     return ExitCode.usage
   case let error as EnvironmentFailure:
-    console.message("\(program): \(error.message)\n")
-    if let help = error.help { console.message("  help: \(help)\n") }
+    say(error.message, help: error.help)
     return ExitCode.environment
   case let error as InternalError:
-    console.message("\(program): internal error: \(error.message)\n")
-    console.message(
-      "  help: this is a bug of the program; `-O0` or `--pass-limit` may get around it\n")
+    say(
+      "internal error: \(error.message)",
+      help: "this is a bug of the program; `-O0` or `--pass-limit` may get around it")
     return ExitCode.internalError
   default:
-    console.message("\(program): internal error: \(error)\n")
+    say("internal error: \(error)", help: nil)
     return ExitCode.internalError
   }
 }
