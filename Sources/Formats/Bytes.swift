@@ -14,45 +14,23 @@ import Basics
 package let defaultFileLimit = 16 << 30
 
 extension [UInt8] {
-  /// The big-endian 32-bit integer at `offset`; the caller has checked that it is there.
-  func bigEndian32(at offset: Int) -> UInt32 {
-    withUnsafeBytes {
-      UInt32(bigEndian: $0.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
-    }
+  // The integers that stand at `offset`; the caller has checked that they do.
+  func bigEndian32(at offset: Int) -> UInt32 { UInt32(bigEndian: raw(at: offset)) }
+  func littleEndian16(at offset: Int) -> UInt16 { UInt16(littleEndian: raw(at: offset)) }
+  func littleEndian32(at offset: Int) -> UInt32 { UInt32(littleEndian: raw(at: offset)) }
+  func littleEndian64(at offset: Int) -> UInt64 { UInt64(littleEndian: raw(at: offset)) }
+
+  private func raw<Integer: FixedWidthInteger & BitwiseCopyable>(at offset: Int) -> Integer {
+    withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: Integer.self) }
   }
 
-  func littleEndian16(at offset: Int) -> UInt16 {
-    withUnsafeBytes {
-      UInt16(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
-    }
-  }
+  mutating func appendBigEndian(_ value: UInt32) { appendRaw(value.bigEndian) }
+  mutating func appendLittleEndian(_ value: UInt16) { appendRaw(value.littleEndian) }
+  mutating func appendLittleEndian(_ value: UInt32) { appendRaw(value.littleEndian) }
+  mutating func appendLittleEndian(_ value: UInt64) { appendRaw(value.littleEndian) }
 
-  func littleEndian32(at offset: Int) -> UInt32 {
-    withUnsafeBytes {
-      UInt32(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
-    }
-  }
-
-  func littleEndian64(at offset: Int) -> UInt64 {
-    withUnsafeBytes {
-      UInt64(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
-    }
-  }
-
-  mutating func appendBigEndian(_ value: UInt32) {
-    Swift.withUnsafeBytes(of: value.bigEndian) { append(contentsOf: $0) }
-  }
-
-  mutating func appendLittleEndian(_ value: UInt16) {
-    Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
-  }
-
-  mutating func appendLittleEndian(_ value: UInt32) {
-    Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
-  }
-
-  mutating func appendLittleEndian(_ value: UInt64) {
-    Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
+  private mutating func appendRaw(_ value: some FixedWidthInteger) {
+    Swift.withUnsafeBytes(of: value) { append(contentsOf: $0) }
   }
 
   /// Whether `prefix` stands at `offset`.
