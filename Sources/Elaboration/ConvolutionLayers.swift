@@ -52,25 +52,29 @@ extension FunctionLibrary {
   ]
 
   static let convolutionFunctions: [FunctionEntry] = [
-    FunctionEntry(
-      "convolve", .image, [.x, Parameter("w", .tensor), stride, padding],
-      "Convolution with a kernel [kh, kw, in, out] that is any value."
-    ) { site throws(Diagnostic) in
-      let x = try site.float("x", rank: 4, "[n, h, w, c]")
-      let w = try site.float("w", rank: 4, "[kh, kw, in, out]")
-      try site.checkChannels(x, w)
-      return site.result(try site.convolve(x, w.id))
+    convolution("convolve", "Convolution") { site, x, w throws(Diagnostic) in
+      try site.convolve(x, w)
     },
-    FunctionEntry(
-      "convolveTranspose", .image, [.x, Parameter("w", .tensor), stride, padding],
-      "Transposed convolution with a kernel [kh, kw, in, out] that is any value."
-    ) { site throws(Diagnostic) in
-      let x = try site.float("x", rank: 4, "[n, h, w, c]")
-      let w = try site.float("w", rank: 4, "[kh, kw, in, out]")
-      try site.checkChannels(x, w)
-      return site.result(try site.convolveTranspose(x, w.id))
+    convolution("convolveTranspose", "Transposed convolution") { site, x, w throws(Diagnostic) in
+      try site.convolveTranspose(x, w)
     },
   ]
+
+  /// A convolution whose kernel is an argument.
+  private static func convolution(
+    _ name: String, _ what: String,
+    _ make: @escaping @Sendable (CallSite, TensorValue, ValueID) throws(Diagnostic) -> ValueID
+  ) -> FunctionEntry {
+    FunctionEntry(
+      name, .image, [.x, Parameter("w", .tensor), stride, padding],
+      "\(what) with a kernel [kh, kw, in, out] that is any value."
+    ) { site throws(Diagnostic) in
+      let x = try site.float("x", rank: 4, "[n, h, w, c]")
+      let w = try site.float("w", rank: 4, "[kh, kw, in, out]")
+      try site.checkChannels(x, w)
+      return site.result(try make(site, x, w.id))
+    }
+  }
 }
 
 /// A sum or product of sizes that a program gave; nil where it overflows or is beyond any tensor.
