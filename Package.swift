@@ -79,6 +79,9 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Basics", "GraphIR", "Operators"],
       path: "Tests/TestSupport"),
+    // Runs of the commands within the tests' process, for the tests that need them.
+    .target(
+      name: "CommandSupport", dependencies: ["Commands", "Formats"], path: "Tests/CommandSupport"),
     // Stands in for malloc in the tests' program and counts its calls.
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     .testTarget(name: "BasicsTests", dependencies: ["Basics"]),
@@ -98,9 +101,10 @@ let package = Package(
       ]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
     .testTarget(
-      name: "TrainingTests", dependencies: ["Training", "Commands", "CPUBackend"],
+      name: "TrainingTests",
+      dependencies: ["Training", "Commands", "CPUBackend", "CommandSupport"],
       exclude: ["Fixtures"]),
-    .testTarget(name: "CommandsTests", dependencies: ["Commands"]),
+    .testTarget(name: "CommandsTests", dependencies: ["Commands", "CommandSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

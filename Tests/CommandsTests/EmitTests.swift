@@ -2,6 +2,7 @@
 // run.
 
 import Basics
+import CommandSupport
 import Formats
 import Foundation
 import GraphIR

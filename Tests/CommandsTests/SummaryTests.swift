@@ -1,6 +1,7 @@
 // The tables of `gan-compile FILE`: golden text of two programs, the parameter counts and shapes of
 // all networks.
 
+import CommandSupport
 import Formats
 import Foundation
 import Testing

@@ -1,6 +1,7 @@
 // Exit codes and what is said: wrong options, wrong programs, missing files, help.
 
 import Basics
+import CommandSupport
 import Commands
 import Formats
 import Foundation

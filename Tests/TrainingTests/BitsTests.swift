@@ -1,6 +1,7 @@
 // The same bits: for any number of threads, after a stop and resume, after Ctrl-C, and after
 // SIGKILL in the middle of writing a checkpoint. Of the real models, on pictures made here.
 
+import CommandSupport
 import Formats
 import Foundation
 import Testing

@@ -2,6 +2,7 @@
 
 import Basics
 import CPUBackend
+import CommandSupport
 import Elaboration
 import Formats
 import Foundation

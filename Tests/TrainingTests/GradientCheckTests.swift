@@ -2,6 +2,7 @@
 // and the programs' own gradients are right.
 
 import Basics
+import CommandSupport
 import Formats
 import GraphIR
 import Operators

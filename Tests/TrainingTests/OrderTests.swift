@@ -1,6 +1,7 @@
 // Which examples make up a batch: properties of every order, pairing of sources, epochs.
 
 import Basics
+import CommandSupport
 import Elaboration
 import Formats
 import GraphIR

@@ -2,6 +2,7 @@
 // run dies.
 
 import Basics
+import CommandSupport
 import Formats
 import Foundation
 import Testing

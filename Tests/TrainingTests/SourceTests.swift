@@ -2,6 +2,7 @@
 // trap.
 
 import Basics
+import CommandSupport
 import Formats
 import Foundation
 import Testing

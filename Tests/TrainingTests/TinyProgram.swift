@@ -1,5 +1,6 @@
 // A GAN so small that a whole run takes a moment, and data for it.
 
+import CommandSupport
 import Formats
 import Foundation
 import Testing

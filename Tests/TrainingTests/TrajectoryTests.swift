@@ -4,6 +4,7 @@
 
 import Basics
 import CPUBackend
+import CommandSupport
 import Commands
 import Elaboration
 import Formats

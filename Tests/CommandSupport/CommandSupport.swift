@@ -1,0 +1,61 @@
+// What tests that run the commands share: runs in this process, temporary folders, and places in the repository.
+
+import Commands
+import Formats
+import Foundation
+
+/// What a command said and its exit code.
+package struct CommandResult: Sendable {
+  package var code: Int32
+  package var output: String
+  package var messages: String
+}
+
+/// Runs gan-compile in this process.
+package func compile(_ arguments: String...) -> CommandResult { run(ganCompile, arguments) }
+package func compile(_ arguments: [String]) -> CommandResult { run(ganCompile, arguments) }
+
+/// Runs gan-exec in this process.
+package func exec(_ arguments: String...) -> CommandResult { run(ganExec, arguments) }
+package func exec(_ arguments: [String]) -> CommandResult { run(ganExec, arguments) }
+
+private func run(
+  _ program: ([String], Console) -> Int32, _ arguments: [String]
+) -> CommandResult {
+  var output = ""
+  var messages = ""
+  let console = Console(
+    output: { output += $0 }, errors: { messages += $0 }, isTerminal: false)
+  let code = program(arguments, console)
+  return CommandResult(code: code, output: output, messages: messages)
+}
+
+/// A folder of its own that goes away with the test.
+package final class TemporaryFolder {
+  package let path: String
+
+  package init() throws {
+    path = NSTemporaryDirectory() + "swift-gan-test-\(UUID().uuidString)"
+    try FileIO.createDirectory(path)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  package func file(_ name: String) -> String { "\(path)/\(name)" }
+
+  /// Writes a file of the folder; returns its path.
+  @discardableResult
+  package func write(_ text: String, to name: String) throws -> String {
+    try FileIO.writeAtomically(text, to: file(name))
+    return file(name)
+  }
+}
+
+package enum Places {
+  /// The repository's folder, with a `/` at the end.
+  package static let root = URL(filePath: #filePath).deletingLastPathComponent()
+    .deletingLastPathComponent().deletingLastPathComponent().path(percentEncoded: false)
+
+  /// One of the programs that come with the project.
+  package static func graph(_ name: String) -> String { "\(root)/Graphs/\(name).gan" }
+}
