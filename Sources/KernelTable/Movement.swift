@@ -1,5 +1,17 @@
 // Arguments of the kernels that move 4-byte elements about: copies, fills, gathers, rows by index.
 
+/// Elements of a tensor of these sizes.
+@inline(never)
+private func elementCount(_ sizes: UnsafePointer<Int>?, rank: Int) -> Int {
+  var count = 1
+  var axis = 0
+  while axis < rank {
+    count *= sizes![axis]
+    axis += 1
+  }
+  return count
+}
+
 /// destination[Σ iₐ·destinationStrides[a]] = source[Σ iₐ·sourceStrides[a]] for all i in `sizes`;
 /// strides in elements, also 0 (broadcast) or negative in the source. Transpose, concat (one copy
 /// an operand), slice, the inside of a pad, broadcast and tile are all this. rank ≤ 8, 0 for one
@@ -15,13 +27,7 @@ package struct CopyArguments {
   /// The largest useful number of shares.
   @inline(never)
   package func tasks() -> Int {
-    var count = 1
-    var axis = 0
-    while axis < rank {
-      count *= sizes![axis]
-      axis += 1
-    }
-    return (count + 4095) / 4096
+    (elementCount(sizes, rank: rank) + 4095) / 4096
   }
 }
 
@@ -51,13 +57,7 @@ package struct GatherArguments {
   /// The largest useful number of shares.
   @inline(never)
   package func tasks() -> Int {
-    var count = 1
-    var axis = 0
-    while axis < rank {
-      count *= sizes![axis]
-      axis += 1
-    }
-    return (count + 4095) / 4096
+    (elementCount(sizes, rank: rank) + 4095) / 4096
   }
 }
 
@@ -78,13 +78,7 @@ package struct GatherAdjointArguments {
   /// The largest useful number of shares.
   @inline(never)
   package func tasks() -> Int {
-    var count = 1
-    var axis = 0
-    while axis < rank {
-      count *= sizes![axis]
-      axis += 1
-    }
-    return (count + 1023) / 1024
+    (elementCount(sizes, rank: rank) + 1023) / 1024
   }
 }
 
