@@ -75,9 +75,9 @@ let package = Package(
     .executableTarget(name: "gan-compile", dependencies: ["Commands"]),
     .executableTarget(name: "gan-exec", dependencies: ["Commands"]),
 
-    // Seeded random graphs and inputs, for all tests that state properties.
+    // Seeded random graphs and inputs, for all tests that state properties; files of the repository.
     .target(
-      name: "TestSupport", dependencies: ["Basics", "GraphIR", "Operators"],
+      name: "TestSupport", dependencies: ["Basics", "GraphIR", "Operators", "Formats"],
       path: "Tests/TestSupport"),
     // Runs of the commands within the tests' process, for the tests that need them.
     .target(
@@ -85,7 +85,7 @@ let package = Package(
     // Stands in for malloc in the tests' program and counts its calls.
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     .testTarget(name: "BasicsTests", dependencies: ["Basics"]),
-    .testTarget(name: "GraphSyntaxTests", dependencies: ["GraphSyntax"]),
+    .testTarget(name: "GraphSyntaxTests", dependencies: ["GraphSyntax", "TestSupport"]),
     .testTarget(name: "KernelsTests", dependencies: ["KernelTable", "CProcessor"] + kernelNames),
     .testTarget(name: "GraphIRTests", dependencies: ["GraphIR", "Operators", "TestSupport"]),
     .testTarget(name: "OperatorsTests", dependencies: ["Operators", "Passes", "TestSupport"]),
@@ -102,9 +102,10 @@ let package = Package(
     .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
     .testTarget(
       name: "TrainingTests",
-      dependencies: ["Training", "Commands", "CPUBackend", "CommandSupport"],
+      dependencies: ["Training", "Commands", "CPUBackend", "CommandSupport", "TestSupport"],
       exclude: ["Fixtures"]),
-    .testTarget(name: "CommandsTests", dependencies: ["Commands", "CommandSupport"]),
+    .testTarget(
+      name: "CommandsTests", dependencies: ["Commands", "CommandSupport", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

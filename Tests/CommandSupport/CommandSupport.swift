@@ -1,4 +1,4 @@
-// What tests that run the commands share: runs in this process, temporary folders, and places in the repository.
+// What tests that run the commands share: runs in this process and temporary folders.
 
 import Commands
 import Formats
@@ -49,13 +49,4 @@ package final class TemporaryFolder {
     try FileIO.writeAtomically(text, to: file(name))
     return file(name)
   }
-}
-
-package enum Places {
-  /// The repository's folder, with a `/` at the end.
-  package static let root = URL(filePath: #filePath).deletingLastPathComponent()
-    .deletingLastPathComponent().deletingLastPathComponent().path(percentEncoded: false)
-
-  /// One of the programs that come with the project.
-  package static func graph(_ name: String) -> String { "\(root)/Graphs/\(name).gan" }
 }

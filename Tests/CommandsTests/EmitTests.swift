@@ -7,6 +7,7 @@ import Formats
 import Foundation
 import GraphIR
 import Operators
+import TestSupport
 import Testing
 
 @Suite struct EmitTests {

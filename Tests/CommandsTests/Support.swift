@@ -1,7 +1,7 @@
 // What the tests of the commands share beside CommandSupport: the programs that they go through, the text of files.
 
-import CommandSupport
 import Formats
+import TestSupport
 
 extension Places {
   static let models = [

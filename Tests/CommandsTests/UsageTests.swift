@@ -5,6 +5,7 @@ import CommandSupport
 import Commands
 import Formats
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct UsageTests {

@@ -3,23 +3,18 @@
 
 import Basics
 import Elaboration
-import Foundation
 import GraphIR
+import TestSupport
 import Testing
-
-private let graphsFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-  .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Graphs")
 
 /// The users' reference of the language.
 func graphReference() throws -> String {
-  String(
-    decoding: try Data(contentsOf: graphsFolder.appendingPathComponent("README.md")), as: UTF8.self)
+  String(decoding: try Places.bytes("Graphs/README.md"), as: UTF8.self)
 }
 
 /// The text of a program under Graphs.
 func graphFile(_ name: String) throws -> SourceText {
-  let data = try Data(contentsOf: graphsFolder.appendingPathComponent("\(name).gan"))
-  return SourceText(name: "\(name).gan", bytes: Array(data))
+  SourceText(name: "\(name).gan", bytes: try Places.bytes("Graphs/\(name).gan"))
 }
 
 struct NetworkFigures: Sendable {

@@ -2,7 +2,7 @@
 // construct, and those in Graphs/.
 
 import Basics
-import Foundation
+import TestSupport
 
 @testable import GraphSyntax
 
@@ -110,14 +110,9 @@ enum Examples {
   static let all = [simple, penalty, everything]
 
   /// The programs in Graphs/, by file name.
-  static func graphs() -> [(name: String, text: String)] {
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-      .deletingLastPathComponent().deletingLastPathComponent()
-    let folder = root.appendingPathComponent("Graphs").path
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-    return names.filter { $0.hasSuffix(".gan") }.sorted().compactMap { name in
-      guard let data = FileManager.default.contents(atPath: folder + "/" + name) else { return nil }
-      return (name, String(decoding: data, as: UTF8.self))
+  static func graphs() throws -> [(name: String, text: String)] {
+    try Places.names(in: "Graphs").filter { $0.hasSuffix(".gan") }.map { name in
+      (name, String(decoding: try Places.bytes("Graphs/\(name)"), as: UTF8.self))
     }
   }
 }

@@ -7,8 +7,12 @@ import Testing
 @testable import GraphSyntax
 
 @Suite struct FuzzTests {
-  let programs: [[UInt8]] =
-    Examples.all.map { Array($0.utf8) } + Examples.graphs().prefix(3).map { Array($0.text.utf8) }
+  let programs: [[UInt8]]
+
+  init() throws {
+    let texts = Examples.all + (try Examples.graphs().prefix(3).map(\.text))
+    programs = texts.map { Array($0.utf8) }
+  }
 
   /// Parses, looks at the result, and formats what has no errors. Returns whether it had none.
   func survive(_ bytes: [UInt8]) -> Bool {

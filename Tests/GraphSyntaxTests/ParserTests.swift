@@ -4,11 +4,11 @@ import Testing
 @testable import GraphSyntax
 
 @Suite struct ParserTests {
-  @Test func examplesParse() {
+  @Test func examplesParse() throws {
     for text in Examples.all {
       #expect(parseText(text).diagnostics.isEmpty)
     }
-    for (name, text) in Examples.graphs() {
+    for (name, text) in try Examples.graphs() {
       #expect(parseText(text).diagnostics.isEmpty, "\(name)")
     }
   }

@@ -4,13 +4,8 @@
 import Basics
 import GraphIR
 import Operators
+import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 @Suite struct SampleTests {
   /// Operations without samples, because alone they mean nothing.
@@ -152,11 +147,10 @@ import Testing
 
   /// Every operation that stands in a file stands in the list.
   @Test func listMatchesFiles() throws {
-    let folder = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-    let sources = "/" + folder + "/Sources/Operators"
     var found: [String] = []
-    for file in try names(in: sources) where file.hasSuffix(".swift") {
-      for line in try lines(of: sources + "/" + file) {
+    for file in try Places.names(in: "Sources/Operators") where file.hasSuffix(".swift") {
+      let text = String(decoding: try Places.bytes("Sources/Operators/\(file)"), as: UTF8.self)
+      for line in text.split(separator: "\n") {
         let words = line.split(whereSeparator: { " :,{".contains($0) }).map(String.init)
         guard let place = words.firstIndex(of: "struct"), place + 1 < words.count,
           words[(place + 2)...].contains(where: { $0.hasSuffix("Operation") })
@@ -167,29 +161,5 @@ import Testing
     let listed = OperatorSet.standard.all.map { String(describing: $0) }
     #expect(found.count > 40)
     #expect(found.sorted() == listed.sorted())
-  }
-
-  private func names(in folder: String) throws -> [String] {
-    let directory = try #require(opendir(folder), "\(folder)")
-    defer { closedir(directory) }
-    var names: [String] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { field in
-        field.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      names.append(name)
-    }
-    return names
-  }
-
-  private func lines(of path: String) throws -> [Substring] {
-    let file = try #require(fopen(path, "r"), "\(path)")
-    defer { fclose(file) }
-    var bytes: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 1 << 16)
-    while case let count = fread(&buffer, 1, buffer.count, file), count > 0 {
-      bytes += buffer[..<count]
-    }
-    return String(decoding: bytes, as: UTF8.self).split(separator: "\n")
   }
 }

@@ -4,6 +4,7 @@
 import CommandSupport
 import Formats
 import Foundation
+import TestSupport
 import Testing
 import Training
 

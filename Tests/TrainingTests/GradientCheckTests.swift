@@ -6,6 +6,7 @@ import CommandSupport
 import Formats
 import GraphIR
 import Operators
+import TestSupport
 import Testing
 import Training
 

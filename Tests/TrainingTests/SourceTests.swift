@@ -5,6 +5,7 @@ import Basics
 import CommandSupport
 import Formats
 import Foundation
+import TestSupport
 import Testing
 import Training
 

@@ -1,9 +1,9 @@
 // What the tests of training share beside CommandSupport: fixtures, data, batches given by hand.
 
 import Basics
-import CommandSupport
 import Formats
 import Foundation
+import TestSupport
 import Training
 
 extension Places {

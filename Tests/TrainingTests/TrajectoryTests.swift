@@ -4,12 +4,12 @@
 
 import Basics
 import CPUBackend
-import CommandSupport
 import Commands
 import Elaboration
 import Formats
 import GraphIR
 import Passes
+import TestSupport
 import Testing
 import Training
 
