@@ -81,10 +81,11 @@ package enum CheckCommand {
   ) -> Int32 {
     let failed = findings.count { $0.verdict == .failed }
     let kinks = findings.count { $0.verdict == .kink }
-    let allZero = findings.allSatisfy { $0.analytic == 0 }
-    let passed = findings.count - failed - kinks
+    let zero = findings.count { $0.verdict == .zero }
+    let allZero = zero == findings.count
+    let passed = findings.count - failed - kinks - zero
     if !arguments.has("--json") {
-      console.print("\(passed) passed, \(failed) failed, \(kinks) at a kink\n")
+      console.print("\(passed) passed, \(failed) failed, \(kinks) at a kink, \(zero) zero\n")
     }
     if findings.isEmpty { console.message("the step has no gradient to check\n") }
     if !findings.isEmpty, allZero {

@@ -6,7 +6,7 @@ import Basics
 import GraphIR
 
 /// y[n, oy, ox, o] = Σ ky, kx, i  x[n, oy·sh − top + ky, ox·sw − left + kx, i] · w[ky, kx, i, o]; zero outside the image.
-package struct Conv2D: Operation {
+package struct Conv2D: ConvolutionOperation {
   package static let mnemonic = "conv2d"
   package static let summary = "Two-dimensional convolution of NHWC images."
   package static let signature = [OperandSpec("x"), OperandSpec("w")]
@@ -23,8 +23,7 @@ package struct Conv2D: Operation {
   }
 
   package mutating func visitAttributes(_ visitor: inout some AttributeVisitor) throws(Diagnostic) {
-    try visitor.attribute("stride", &stride, default: [1, 1])
-    try visitor.attribute("padding", &padding, default: [0, 0, 0, 0])
+    try visitWindow(&visitor)
   }
 
   /// All sizes; operands are x, w.
@@ -67,41 +66,22 @@ package struct Conv2D: Operation {
   // y[p, o] += x[q, i] · w[k, i, o] over all positions p, q that the kernel position k connects
   package func evaluate(_ operands: [HostTensor], results: [TensorType]) -> [HostTensor] {
     guard let sizes = try? geometry(operands.map(\.type)) else { return [] }
-    let (channels, filters) = (sizes.inputChannels, sizes.outputChannels)
+    let (rows, columns) = (sizes.inputChannels, sizes.outputChannels)
     var y = HostTensor(results[0])
-    operands[0].values.withUnsafeBufferPointer { x in
-      operands[1].values.withUnsafeBufferPointer { w in
-        y.values.withUnsafeMutableBufferPointer { y in
-          sizes.forEachTap { input, kernel, output in
-            var weight = kernel * channels * filters
-            var i = input * channels
-            let end = i + channels
-            while i < end {
-              let value = x[i]
-              var o = output * filters
-              let last = o + filters
-              while o < last {
-                y[o] += value * w[weight]
-                o += 1
-                weight += 1
-              }
-              i += 1
-            }
-          }
-        }
+    withBuffers(operands[0], operands[1], &y) { x, w, y in
+      sizes.forEachTap { input, kernel, output in
+        addProduct(
+          x + input * rows, w + kernel * rows * columns, to: y + output * columns, rows: rows,
+          columns: columns)
       }
     }
     return [y]
-  }
-
-  package func cost(_ operands: [TensorType], _ results: [TensorType]) -> Cost {
-    ConvolutionGeometry.cost(try? geometry(operands), operands, results)
   }
 }
 
 /// The adjoint of `conv2d` in its image: dx[n, oy·sh − top + ky, ox·sw − left + kx, i] += dy[n, oy, ox, o] · w[ky, kx, i, o].
 /// As a layer, this is the transposed convolution of dy; positions that no window reached are zero.
-package struct Conv2DInputGradient: Operation {
+package struct Conv2DInputGradient: ConvolutionOperation {
   package static let mnemonic = "conv2d_input_gradient"
   package static let summary =
     "Gradient of a convolution with respect to its image; the transposed convolution."
@@ -120,8 +100,7 @@ package struct Conv2DInputGradient: Operation {
   }
 
   package mutating func visitAttributes(_ visitor: inout some AttributeVisitor) throws(Diagnostic) {
-    try visitor.attribute("stride", &stride, default: [1, 1])
-    try visitor.attribute("padding", &padding, default: [0, 0, 0, 0])
+    try visitWindow(&visitor)
     try visitor.attribute("inputSize", &inputSize)
   }
 
@@ -158,45 +137,28 @@ package struct Conv2DInputGradient: Operation {
     }
   }
 
-  // dx[q, i] += Σ o  dy[p, o] · w[k, i, o]
+  // dx[q, i] += Σ o  dy[p, o] · w[k, i, o], the kernel transposed to [k, o, i]
   package func evaluate(_ operands: [HostTensor], results: [TensorType]) -> [HostTensor] {
     guard let sizes = try? geometry(operands.map(\.type)) else { return [] }
-    let (channels, filters) = (sizes.inputChannels, sizes.outputChannels)
+    let (rows, columns) = (sizes.outputChannels, sizes.inputChannels)
+    let shape = operands[1].type.shape
+    let swapped = operands[1].type.with(shape: [shape[0], shape[1], shape[3], shape[2]])
+    let kernel = Transpose([0, 1, 3, 2]).evaluate([operands[1]], results: [swapped])[0]
     var dx = HostTensor(results[0])
-    operands[0].values.withUnsafeBufferPointer { dy in
-      operands[1].values.withUnsafeBufferPointer { w in
-        dx.values.withUnsafeMutableBufferPointer { dx in
-          sizes.forEachTap { input, kernel, output in
-            var weight = kernel * channels * filters
-            var i = input * channels
-            let end = i + channels
-            while i < end {
-              var sum = 0.0
-              var o = output * filters
-              let last = o + filters
-              while o < last {
-                sum += dy[o] * w[weight]
-                o += 1
-                weight += 1
-              }
-              dx[i] += sum
-              i += 1
-            }
-          }
-        }
+    withBuffers(operands[0], kernel, &dx) { dy, w, dx in
+      sizes.forEachTap { input, kernel, output in
+        addProduct(
+          dy + output * rows, w + kernel * rows * columns, to: dx + input * columns, rows: rows,
+          columns: columns)
       }
     }
     return [dx]
-  }
-
-  package func cost(_ operands: [TensorType], _ results: [TensorType]) -> Cost {
-    ConvolutionGeometry.cost(try? geometry(operands), operands, results)
   }
 }
 
 /// The adjoint of `conv2d` in its kernel: dw[ky, kx, i, o] = Σ n, oy, ox  x[n, oy·sh − top + ky, ox·sw − left + kx, i] ·
 /// dy[n, oy, ox, o].
-package struct Conv2DFilterGradient: Operation {
+package struct Conv2DFilterGradient: ConvolutionOperation {
   package static let mnemonic = "conv2d_filter_gradient"
   package static let summary = "Gradient of a convolution with respect to its kernel."
   package static let signature = [OperandSpec("x"), OperandSpec("dy")]
@@ -214,8 +176,7 @@ package struct Conv2DFilterGradient: Operation {
   }
 
   package mutating func visitAttributes(_ visitor: inout some AttributeVisitor) throws(Diagnostic) {
-    try visitor.attribute("stride", &stride, default: [1, 1])
-    try visitor.attribute("padding", &padding, default: [0, 0, 0, 0])
+    try visitWindow(&visitor)
     try visitor.attribute("kernelSize", &kernelSize)
   }
 
@@ -255,35 +216,89 @@ package struct Conv2DFilterGradient: Operation {
   // dw[k, i, o] += x[q, i] · dy[p, o]
   package func evaluate(_ operands: [HostTensor], results: [TensorType]) -> [HostTensor] {
     guard let sizes = try? geometry(operands.map(\.type)) else { return [] }
-    let (channels, filters) = (sizes.inputChannels, sizes.outputChannels)
+    let (rows, columns) = (sizes.inputChannels, sizes.outputChannels)
     var dw = HostTensor(results[0])
-    operands[0].values.withUnsafeBufferPointer { x in
-      operands[1].values.withUnsafeBufferPointer { dy in
-        dw.values.withUnsafeMutableBufferPointer { dw in
-          sizes.forEachTap { input, kernel, output in
-            var weight = kernel * channels * filters
-            var i = input * channels
-            let end = i + channels
-            while i < end {
-              let value = x[i]
-              var o = output * filters
-              let last = o + filters
-              while o < last {
-                dw[weight] += value * dy[o]
-                o += 1
-                weight += 1
-              }
-              i += 1
-            }
-          }
+    withBuffers(operands[0], operands[1], &dw) { x, dy, dw in
+      sizes.forEachTap { input, kernel, output in
+        let dy = dy + output * columns
+        for i in 0..<rows {
+          let value = x[input * rows + i]
+          let dw = dw + (kernel * rows + i) * columns
+          for o in 0..<columns { dw[o] += value * dy[o] }
         }
       }
     }
     return [dw]
   }
+}
 
+/// What a convolution and its gradients share.
+package protocol ConvolutionOperation: Operation {
+  /// [h, w] and [top, bottom, left, right] of the convolution.
+  var stride: [Int] { get set }
+  var padding: [Int] { get set }
+  /// The sizes of the convolution, or of the one whose gradient this is.
+  func geometry(_ operands: [TensorType]) throws(Diagnostic) -> ConvolutionGeometry
+}
+
+extension ConvolutionOperation {
+  mutating func visitWindow(_ visitor: inout some AttributeVisitor) throws(Diagnostic) {
+    try visitor.attribute("stride", &stride, default: [1, 1])
+    try visitor.attribute("padding", &padding, default: [0, 0, 0, 0])
+  }
+
+  /// Two operations a multiply-add.
   package func cost(_ operands: [TensorType], _ results: [TensorType]) -> Cost {
-    ConvolutionGeometry.cost(try? geometry(operands), operands, results)
+    Cost(
+      flops: 2 * ((try? geometry(operands))?.multiplyAdds ?? 0),
+      bytes: Cost.traffic(operands, results))
+  }
+}
+
+// MARK: The meaning's inner loops
+
+private typealias Reals = UnsafePointer<Double>
+
+private func withBuffers(
+  _ a: HostTensor, _ b: HostTensor, _ result: inout HostTensor,
+  _ body: (Reals, Reals, UnsafeMutablePointer<Double>) -> Void
+) {
+  a.values.withUnsafeBufferPointer { a in
+    b.values.withUnsafeBufferPointer { b in
+      result.values.withUnsafeMutableBufferPointer { result in
+        guard let a = a.baseAddress, let b = b.baseAddress, let result = result.baseAddress else {
+          return
+        }
+        body(a, b, result)
+      }
+    }
+  }
+}
+
+/// sum[c] += Σ r  vector[r] · matrix[r, c]; four rows at a time, so that sums are loaded and stored less often.
+private func addProduct(
+  _ vector: Reals, _ matrix: Reals, to sum: UnsafeMutablePointer<Double>, rows: Int, columns: Int
+) {
+  var r = 0
+  while r + 4 <= rows {
+    let (v0, v1, v2, v3) = (vector[r], vector[r + 1], vector[r + 2], vector[r + 3])
+    let m0 = matrix + r * columns
+    let (m1, m2, m3) = (m0 + columns, m0 + 2 * columns, m0 + 3 * columns)
+    var c = 0
+    while c < columns {
+      sum[c] += (v0 * m0[c] + v1 * m1[c]) + (v2 * m2[c] + v3 * m3[c])
+      c += 1
+    }
+    r += 4
+  }
+  while r < rows {
+    let (value, row) = (vector[r], matrix + r * columns)
+    var c = 0
+    while c < columns {
+      sum[c] += value * row[c]
+      c += 1
+    }
+    r += 1
   }
 }
 
@@ -296,12 +311,5 @@ extension ConvolutionGeometry {
         "\(operation): an image of \(shapeText(inputShape)) and a kernel of "
           + "\(shapeText(kernelShape)) give \(shapeText(outputShape)), found \(dy)")
     }
-  }
-
-  /// Two operations a multiply-add.
-  static func cost(
-    _ sizes: ConvolutionGeometry?, _ operands: [TensorType], _ results: [TensorType]
-  ) -> Cost {
-    Cost(flops: 2 * (sizes?.multiplyAdds ?? 0), bytes: Cost.traffic(operands, results))
   }
 }

@@ -115,6 +115,26 @@ import Training
     }
   }
 
+  @Test func aGradientThatIsZeroIsCalledSo() throws {
+    for (shift, wanted) in [(0.0, GradientCheck.Finding.Verdict.zero), (0.5, .failed)] {
+      let finding = try verdict(at: point) { builder, w in
+        try builder.sum(builder.square(builder.subtract(w, w)))
+      } claim: { builder, w in
+        try builder.multiply(w, shift)
+      }
+      #expect(finding.verdict == wanted, "\(finding)")
+    }
+  }
+
+  @Test func versionsAreNamedByTheirParameter() throws {
+    let result = exec(
+      "check", Places.graph("dense-gan"), "--gradients", "--json", "--batch", "2")
+    let names = try result.output.split(separator: "\n").map {
+      try JSONValue.parse(String($0), name: "finding")["parameter"]?.stringValue ?? ""
+    }
+    #expect(names.allSatisfy { $0.hasPrefix("generator/") || $0.hasPrefix("discriminator/") })
+  }
+
   // MARK: Programs
 
   @Test(arguments: Fixture.names)
@@ -125,7 +145,7 @@ import Training
     let findings = try result.output.split(separator: "\n").map {
       try JSONValue.parse(String($0), name: "finding")
     }
-    let passed = findings.count { $0["verdict"]?.stringValue == "passed" }
+    let passed = findings.count { ["passed", "zero"].contains($0["verdict"]?.stringValue) }
     #expect(passed >= findings.count - 1, "at most one at a kink")
     #expect(findings.count { ($0["analytic"]?.doubleValue ?? 0) != 0 } > findings.count / 2)
   }
