@@ -27,13 +27,11 @@ package enum SampleCommand {
       throw UsageError("--out takes a name that ends in .png or .npy, not '\(out)'")
     }
     let count = try arguments.integer("--count", in: 1...1_000_000)
-    let loaded = try load(arguments, sampleCount: count)
-    let program = loaded.source.program
     let name = arguments.value("--name")
-    guard
-      let sample = program.samples.first(where: { $0.name == name })
-        ?? (name == nil ? program.samples.first : nil)
-    else {
+    let loaded = try load(
+      arguments, sampleCount: count.map { SampleCount(sample: name, count: $0) })
+    let program = loaded.source.program
+    guard let sample = program.sample(named: name) else {
       let names = program.samples.map { $0.name ?? "(unnamed)" }.joined(separator: ", ")
       throw UsageError(
         "the program has no sample \(name.map { "named '\($0)'" } ?? "block"); it has: "
@@ -64,7 +62,8 @@ package enum SampleCommand {
     var replacements: [(name: String?, source: String)] = []
   }
 
-  private static func load(_ arguments: ParsedArguments, sampleCount: Int?) throws -> Loaded {
+  private static func load(_ arguments: ParsedArguments, sampleCount: SampleCount?) throws -> Loaded
+  {
     let file = arguments.positionals[0]
     let settings = try arguments.settings()
     if file.hasSuffix(".safetensors") {

@@ -11,24 +11,32 @@ import GraphSyntax
 package struct ElaborationOptions: Sendable {
   /// `--set name=value`, in order; `--batch N` is `--set batch=N`.
   package var settings: [(name: String, value: String)]
-  /// `--count N` of `gan-exec sample`: replaces the count of every sample.
-  package var sampleCount: Int?
-  /// `--seed N` of `gan-exec sample`: replaces the seed of every sample.
-  package var sampleSeed: UInt64?
+  /// `--count N` of `gan-exec sample`: replaces the count of one sample.
+  package var sampleCount: SampleCount?
   /// The shapes at which a network is instantiated by itself, as `gan-exec eval` needs it: they
   /// bind the dimension variables of the signature. What does not fit the signature is left to the
   /// caller to report.
   package var argumentShapes: [(network: String, argument: String, shape: [Int])]
 
   package init(
-    settings: [(name: String, value: String)] = [], sampleCount: Int? = nil,
-    sampleSeed: UInt64? = nil,
+    settings: [(name: String, value: String)] = [], sampleCount: SampleCount? = nil,
     argumentShapes: [(network: String, argument: String, shape: [Int])] = []
   ) {
     self.settings = settings
     self.sampleCount = sampleCount
-    self.sampleSeed = sampleSeed
     self.argumentShapes = argumentShapes
+  }
+}
+
+/// Another count for one sample; every other sample keeps its own.
+package struct SampleCount: Hashable, Sendable {
+  /// The sample's name; nil for the one that `Program.sample(named:)` then chooses.
+  package var sample: String?
+  package var count: Int
+
+  package init(sample: String?, count: Int) {
+    self.sample = sample
+    self.count = count
   }
 }
 

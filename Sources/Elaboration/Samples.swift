@@ -4,6 +4,19 @@ import Basics
 import GraphIR
 import GraphSyntax
 
+/// Which sample a name means: without a name the unnamed one, or else the first. Nil where there is
+/// none.
+func sampleIndex(of name: String?, among names: [String?]) -> Int? {
+  names.firstIndex(of: name) ?? (name == nil && !names.isEmpty ? 0 : nil)
+}
+
+extension Program {
+  /// The sample of this name; without a name the unnamed one, or else the first.
+  package func sample(named name: String?) -> SampleProgram? {
+    sampleIndex(of: name, among: samples.map(\.name)).map { samples[$0] }
+  }
+}
+
 extension Elaborator {
   func elaborateSample(_ item: SampleItem) -> SampleProgram? {
     if exhausted { return nil }
@@ -80,7 +93,15 @@ extension Elaborator {
     }
     if !seen.contains("count") { recordDefault("sample: count = 16", at: item.keyword) }
     if !seen.contains("seed") { recordDefault("sample: seed = 0", at: item.keyword) }
-    return (options.sampleCount ?? count, options.sampleSeed ?? seed)
+    return (countFromOptions(item) ?? count, seed)
+  }
+
+  /// The count that the options ask for, where they mean this sample.
+  private func countFromOptions(_ item: SampleItem) -> Int? {
+    guard let wanted = options.sampleCount else { return nil }
+    let names = declarations.samples.map { $0.name?.text }
+    guard let index = sampleIndex(of: wanted.sample, among: names) else { return nil }
+    return item.name?.text == names[index] ? wanted.count : nil
   }
 
   /// The range in which images are shown: that of the first source that has one.

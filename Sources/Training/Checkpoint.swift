@@ -121,7 +121,7 @@ package struct Checkpoint: Sendable {
 
   /// The program that travels in the checkpoint, with its settings and further ones.
   package func program(
-    adding further: [(name: String, value: String)] = [], sampleCount: Int? = nil,
+    adding further: [(name: String, value: String)] = [], sampleCount: SampleCount? = nil,
     argumentShapes: [ProgramSource.ArgumentShape] = []
   ) throws -> ProgramSource {
     try ProgramSource(

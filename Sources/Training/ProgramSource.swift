@@ -14,7 +14,7 @@ package struct ProgramSource: Sendable {
 
   /// Reads and elaborates a file.
   package init(
-    path: String, settings: [(name: String, value: String)], sampleCount: Int? = nil,
+    path: String, settings: [(name: String, value: String)], sampleCount: SampleCount? = nil,
     argumentShapes: [ArgumentShape] = []
   ) throws {
     let bytes = try FileIO.read(path, limit: 64 << 20)
@@ -28,7 +28,8 @@ package struct ProgramSource: Sendable {
 
   /// Elaborates a text. Throws `ProgramErrors` where it has errors.
   package init(
-    _ source: SourceText, settings: [(name: String, value: String)], sampleCount: Int? = nil,
+    _ source: SourceText, settings: [(name: String, value: String)],
+    sampleCount: SampleCount? = nil,
     argumentShapes: [ArgumentShape] = []
   ) throws {
     let parsed = parse(source)
