@@ -1,5 +1,8 @@
 // Where a command's words go: results to standard output, progress and messages to standard error.
-// Tests put closures in their place.
+// Tests put closures in their place. Results that cannot be written make the command fail; messages
+// that cannot are lost.
+
+import Basics
 
 #if canImport(Glibc)
   import Glibc
@@ -14,19 +17,33 @@ package func prepareProcess() {
   // and a message.
   signal(SIGPIPE, SIG_IGN)
   signal(SIGXFSZ, SIG_IGN)
+  // A stream that was closed by the caller would lend its number to the first file that is opened,
+  // and words would end in that file. Opened for reading only, so that writing to it fails.
+  for stream in Int32(0)...2 where fcntl(stream, F_GETFD) < 0 { _ = open("/dev/null", O_RDONLY) }
+}
+
+/// Nobody reads standard output any more, as after `gan-compile FILE | head`. No failure: what was
+/// asked for has been read.
+package struct ReaderClosed: Error {
+  package init() {}
 }
 
 package final class Console {
-  private let output: (String) -> Void
+  private let output: (String) throws -> Void
+  private var outputEnded = false
+  /// Why results were lost: the first write to standard output that failed.
+  package private(set) var outputFailure: EnvironmentFailure?
   private let errors: (String) -> Void
   /// Whether progress may rewrite its line.
   package let isTerminal: Bool
   /// The terminal's width in columns.
   package var width: Int
 
+  /// `output` throws an `EnvironmentFailure` where it cannot write, `ReaderClosed` where nobody
+  /// reads.
   package init(
-    output: @escaping (String) -> Void, errors: @escaping (String) -> Void, isTerminal: Bool,
-    width: Int = 80
+    output: @escaping (String) throws -> Void, errors: @escaping (String) -> Void,
+    isTerminal: Bool, width: Int = 80
   ) {
     self.output = output
     self.errors = errors
@@ -37,22 +54,45 @@ package final class Console {
   /// The process's own streams.
   package static func standard() -> Console {
     Console(
-      output: { write($0, to: 1) }, errors: { write($0, to: 2) }, isTerminal: isatty(2) == 1,
-      width: terminalWidth())
+      output: { try writeResult($0) },
+      // Where messages cannot be written, nothing can be said about it either.
+      errors: { _ = write($0, to: 2) }, isTerminal: isatty(2) == 1, width: terminalWidth())
   }
 
-  package func print(_ text: String) { output(text) }
+  /// Writes a result. After a write that failed nothing more is written, so that what is there has
+  /// no gap.
+  package func print(_ text: String) {
+    guard !outputEnded else { return }
+    do {
+      try output(text)
+    } catch {
+      outputEnded = true
+      outputFailure = error as? EnvironmentFailure
+    }
+  }
+
   package func message(_ text: String) { errors(text) }
 
-  private static func write(_ text: String, to file: Int32) {
+  private static func writeResult(_ text: String) throws {
+    let failure = write(text, to: 1)
+    if failure == EPIPE { throw ReaderClosed() }
+    guard failure == 0 else {
+      throw EnvironmentFailure(
+        "cannot write to standard output: \(String(cString: strerror(failure)))")
+    }
+  }
+
+  /// Writes all of a text. Returns 0 or the system's error number.
+  private static func write(_ text: String, to file: Int32) -> Int32 {
     var bytes = Array(text.utf8)[...]
     while !bytes.isEmpty {
       let count = bytes.withUnsafeBytes { systemWrite(file, $0.baseAddress, $0.count) }
       if count < 0, errno == EINTR { continue }
-      // A closed pipe or a full disk behind a redirection: nothing more can be said.
-      guard count > 0 else { return }
+      // No file takes zero bytes of some; were one to, this must not become a loop.
+      guard count > 0 else { return count < 0 ? errno : EIO }
       bytes = bytes.dropFirst(count)
     }
+    return 0
   }
 
   private static func terminalWidth() -> Int {

@@ -60,8 +60,20 @@ package struct Command: Sendable {
 }
 
 /// Finds the command, parses, runs, and reports. `fallback` is taken where the first argument names
-/// no command.
+/// no command. A command whose results could not be written is not done.
 package func dispatch(
+  _ arguments: [String], program: String, summary: String, commands: [Command], fallback: Command?,
+  console: Console
+) -> Int32 {
+  let code = run(
+    arguments, program: program, summary: summary, commands: commands, fallback: fallback,
+    console: console)
+  guard let failure = console.outputFailure else { return code }
+  let lost = report(failure, program: program, on: console)
+  return code == ExitCode.done ? lost : code
+}
+
+private func run(
   _ arguments: [String], program: String, summary: String, commands: [Command], fallback: Command?,
   console: Console
 ) -> Int32 {
