@@ -9,7 +9,8 @@ import Training
 package enum EvalCommand {
   package static let spec = CommandSpec(
     "eval", "FILE NETWORK", count: 2...2,
-    "Runs one network of a program on arrays from .npy files. FILE is a program, or a checkpoint.",
+    "Runs one network of a program on arrays from .npy files. "
+      + "FILE is a program, a checkpoint\nor a run's weights.safetensors.",
     options: [
       OptionSpec("--input", "NAME=F", "the array of one argument (repeatable)"),
       OptionSpec("--weights", "F", "a checkpoint or weights file (default: initial values)"),
@@ -67,7 +68,7 @@ package enum EvalCommand {
     let settings = try arguments.settings()
     let shapes = inputs.map { (network: network, argument: $0.name, shape: $0.array.shape) }
     if arguments.positionals[0].hasSuffix(".safetensors") {
-      return try Checkpoint(path: arguments.positionals[0]).program(
+      return try Weights.readWithProgram(arguments.positionals[0]).program.elaborated(
         adding: settings, argumentShapes: shapes)
     }
     return try ProgramSource(

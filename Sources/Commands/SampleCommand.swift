@@ -1,5 +1,5 @@
-// `gan-exec sample`: images from trained weights. A checkpoint is enough: the program travels in
-// it.
+// `gan-exec sample`: images from trained weights. A checkpoint or a run's weights.safetensors is
+// enough: the program travels in it.
 
 import Basics
 import Elaboration
@@ -10,7 +10,8 @@ import Training
 package enum SampleCommand {
   package static let spec = CommandSpec(
     "sample", "FILE", count: 1...1,
-    "Draws a sample of a program. FILE is a checkpoint, or a program with --weights.",
+    "Draws a sample of a program. FILE is a checkpoint or a run's weights.safetensors, or a program "
+      + "with\n--weights.",
     options: [
       OptionSpec("--weights", "F", "a checkpoint or weights file"),
       OptionSpec("--name", "NAME", "which sample of the program (default: the unnamed one)"),
@@ -68,17 +69,17 @@ package enum SampleCommand {
     let settings = try arguments.settings()
     if file.hasSuffix(".safetensors") {
       guard !arguments.has("--weights") else {
-        throw UsageError("FILE is a checkpoint, which holds its weights; --weights needs a program")
+        throw UsageError("'\(file)' holds its own weights; --weights needs a program")
       }
-      let checkpoint = try Checkpoint(path: file)
+      let trained = try Weights.readWithProgram(file)
       return Loaded(
-        source: try checkpoint.program(adding: settings, sampleCount: sampleCount),
-        tensors: checkpoint.tensors, path: file, replacements: checkpoint.replacements)
+        source: try trained.program.elaborated(adding: settings, sampleCount: sampleCount),
+        tensors: trained.tensors, path: file, replacements: trained.replacements)
     }
     guard let weights = arguments.value("--weights") else {
       throw UsageError(
         "a program needs --weights F",
-        help: "a checkpoint alone is enough: gan-exec sample RUN/checkpoints/step-….safetensors")
+        help: "the weights of a run are enough: gan-exec sample RUN/weights.safetensors")
     }
     let tensors = try Weights.read(weights)
     let source = try ProgramSource(path: file, settings: settings, sampleCount: sampleCount)

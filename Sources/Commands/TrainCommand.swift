@@ -138,7 +138,7 @@ package enum TrainCommand {
     let settings = try arguments.settings()
     guard let path = arguments.positionals.first else {
       guard let resumed else { throw UsageError("expected FILE, found none") }
-      return try resumed.checkpoint.program(adding: settings)
+      return try resumed.checkpoint.program.elaborated(adding: settings)
     }
     if FileIO.isDirectory(path) {
       let isRun = FileIO.isDirectory(RunFolder(path: path).checkpoints)
@@ -152,7 +152,8 @@ package enum TrainCommand {
         help: "to go on with a run, name its folder: --resume DIR; to begin with these weights, "
           + "name the program and --weights \(path)")
     }
-    return try ProgramSource(path: path, settings: (resumed?.checkpoint.settings ?? []) + settings)
+    return try ProgramSource(
+      path: path, settings: (resumed?.checkpoint.program.settings ?? []) + settings)
   }
 
   // MARK: Resuming

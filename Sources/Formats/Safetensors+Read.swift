@@ -47,6 +47,15 @@ extension TensorFile {
     return TensorFile(tensors: tensors, metadata: metadata)
   }
 
+  /// The metadata alone, without the checksum and without comparing it.
+  package static func metadata(
+    of bytes: [UInt8], name: String
+  ) throws(EnvironmentFailure) -> [(String, String)] {
+    let members = try headerValue(bytes, name).members
+    guard let value = members.first(where: { $0.key == metadataKey })?.value else { return [] }
+    return try metadataPairs(value, name).filter { $0.0 != checksumKey }
+  }
+
   private static func headerValue(
     _ bytes: [UInt8], _ name: String
   ) throws(EnvironmentFailure) -> (members: [(key: String, value: JSONValue)], end: Int) {

@@ -232,7 +232,8 @@ package final class TrainingLoop {
       tell(.sample(path: try writer.write(sample, label: "final")))
     }
     try FileIO.writeAtomically(
-      try Weights.encode(session), to: "\(folder.path)/weights.safetensors")
+      try Weights.encode(session, of: CarriedProgram(source)),
+      to: "\(folder.path)/weights.safetensors")
     try writeCurves()
     return .finished
   }

@@ -1,5 +1,5 @@
-// Weights without the rest of a run: what is shipped, and what sampling, evaluation and `--weights`
-// take from a file.
+// Weights without the rest of a run: what is shipped, with the program that they belong to, and
+// what sampling, evaluation and `--weights` take from a file.
 
 import Basics
 import Elaboration
@@ -9,19 +9,56 @@ import GraphIR
 package enum Weights {
   private static let kinds: [StateKind] = [.parameter, .runningStatistic, .average]
 
-  /// Parameters, running statistics and averages as a file of their own.
-  package static func encode(_ session: Session) throws(EnvironmentFailure) -> [UInt8] {
+  private static let format = "swift-gan weights"
+
+  /// Parameters, running statistics and averages as a file of their own, with their program.
+  package static func encode(
+    _ session: Session, of program: CarriedProgram
+  ) throws(EnvironmentFailure) -> [UInt8] {
     let tensors = session.program.states.filter { kinds.contains($0.kind) }.map { state in
       NamedTensor(
         name: state.name, dtype: .f32, shape: state.type.shape, data: session.bytes(of: state.name))
     }
-    let metadata = [("format", "swift-gan weights"), ("model", session.program.model)]
-    return try TensorFile(tensors: tensors, metadata: metadata).encode(checksum: true)
+    let metadata = [("format", format), ("model", session.program.model)]
+    return try TensorFile(tensors: tensors, metadata: metadata + program.withoutFolder.metadata)
+      .encode(checksum: true)
   }
 
   /// The tensors of a weights file or checkpoint.
   package static func read(_ path: String) throws(EnvironmentFailure) -> [NamedTensor] {
     try TensorFile.decode(try FileIO.read(path), name: path).tensors
+  }
+
+  /// A file that can be used alone.
+  package struct WithProgram: Sendable {
+    package var program: CarriedProgram
+    package var tensors: [NamedTensor]
+    /// The run's `--data`, of a checkpoint only: weights are shipped to where there are other data.
+    package var replacements: [(name: String?, source: String)] = []
+  }
+
+  /// The tensors of a weights file or checkpoint, and the program that travels in it. A file of
+  /// another program's making has none, which is a failure that says how to give it.
+  package static func readWithProgram(_ path: String) throws(EnvironmentFailure) -> WithProgram {
+    let bytes = try FileIO.read(path)
+    // The metadata first: only files of ours can be asked for a checksum.
+    let metadata = try TensorFile.metadata(of: bytes, name: path)
+    let found = metadata.first { $0.0 == "format" }?.1
+    guard found == Checkpoint.format || found == format,
+      metadata.contains(where: { $0.0 == "program" })
+    else {
+      throw EnvironmentFailure(
+        "\(path): no program travels in this file",
+        help: "give the program and its weights: PROGRAM.gan --weights \(path)")
+    }
+    let file = try TensorFile.decode(bytes, name: path, requireChecksum: true)
+    if found == Checkpoint.format {
+      let checkpoint = try Checkpoint(file, path: path)
+      return WithProgram(
+        program: checkpoint.program, tensors: checkpoint.tensors,
+        replacements: checkpoint.replacements)
+    }
+    return WithProgram(program: try CarriedProgram(file, path: path), tensors: file.tensors)
   }
 
   /// Loads every parameter and running statistic. An average that the file lacks begins as a copy,

@@ -48,7 +48,7 @@ import Training
     let checkpoint = try Checkpoint(path: trained.path)
     #expect(checkpoint.step == 3 && checkpoint.seed == 9)
     #expect(checkpoint.data.map(\.name) == ["images"])
-    let source = try checkpoint.program()
+    let source = try checkpoint.program.elaborated()
     #expect(source.hash == checkpoint.programHash)
     let names = Set(checkpoint.tensors.map(\.name))
     #expect(names == Set(source.program.states.map(\.name)))
@@ -76,7 +76,7 @@ import Training
     for (message, change) in changes {
       let path = try changed(trained, change)
       let checkpoint = try Checkpoint(path: path)
-      let session = try session(try checkpoint.program())
+      let session = try session(try checkpoint.program.elaborated())
       let before = session.program.states.map { session.bytes(of: $0.name) }
       let error = #expect(throws: EnvironmentFailure.self) {
         try checkpoint.restore(session, path: path)
@@ -179,6 +179,68 @@ import Training
     #expect(exec("sample", trained.path, "--name", "alien", "--out", out).code == 2)
     #expect(exec("sample", trained.path, "--out", trained.folder.file("x.bmp")).code == 2)
     #expect(exec("sample", trained.path, "--count", "0", "--out", out).code == 2)
+  }
+
+  /// The program travels in the weights too, with its settings.
+  @Test func samplingNeedsOnlyWeights() throws {
+    let folder = try TemporaryFolder()
+    let program = try Tiny.make(in: folder, top: "let low = 0")
+    let trained = exec(
+      "train", program, "--out", folder.file("run"), "--steps", "2", "--set", "low=1", "--batch",
+      "3")
+    #expect(trained.code == 0, "\(trained.messages)")
+    try FileIO.remove(program)
+    let weights = folder.file("run/weights.safetensors")
+    let out = folder.file("grid.png")
+    let drawn = exec("sample", weights, "--out", out)
+    #expect(drawn.code == 0, "\(drawn.messages)")
+    #expect(try contents(out) == contents(folder.file("run/samples/final.png")))
+    let carried = try Weights.readWithProgram(weights).program
+    #expect(carried.settings.map(\.name) == ["low", "batch"])
+    #expect(carried.name == "tiny.gan")
+    // A wrong setting is looked for in the program that travels.
+    #expect(exec("sample", weights, "--out", out, "--set", "lwo=1").messages.contains("low"))
+
+    let z = folder.file("z.npy")
+    try FileIO.writeAtomically(try NPYArray(shape: [1, 3], floats: [1, 2, 3]).encode(), to: z)
+    let evaluated = exec(
+      "eval", weights, "generator", "--input", "z=\(z)", "--output", folder.file("y.npy"))
+    #expect(evaluated.code == 0, "\(evaluated.messages)")
+  }
+
+  @Test func weightsWithoutAProgramSayHowToGiveIt() throws {
+    let trained = try trained()
+    let weights = trained.folder.file("run/weights.safetensors")
+    var file = try TensorFile.decode(try contents(weights), name: weights)
+    let whole = file
+    let out = trained.folder.file("x.png")
+    let path = trained.folder.file("foreign.safetensors")
+    for metadata in [[], [("format", "pt")], [("format", "swift-gan weights"), ("model", "tiny")]] {
+      file.metadata = metadata
+      try FileIO.writeAtomically(try file.encode(checksum: false), to: path)
+      for result in [
+        exec("sample", path, "--out", out),
+        exec("eval", path, "generator", "--output", trained.folder.file("y.npy")),
+      ] {
+        #expect(result.code == 3)
+        #expect(result.messages.contains("no program travels"), "\(result.messages)")
+        #expect(result.messages.contains("PROGRAM.gan --weights \(path)"), "\(result.messages)")
+      }
+      #expect(!FileIO.exists(out))
+      let given = exec("sample", trained.program, "--weights", path, "--out", out)
+      #expect(given.code == 0, "\(given.messages)")
+      try FileIO.remove(out)
+    }
+    // With a program but damaged: refused.
+    for key in ["program_name", "settings"] {
+      file = whole
+      file.metadata.removeAll { $0.0 == key }
+      try FileIO.writeAtomically(try file.encode(), to: path)
+      let result = exec("sample", path, "--out", out)
+      #expect(result.code == 3 && result.messages.contains(key), "\(result.messages)")
+    }
+    try FileIO.writeAtomically(try whole.encode(checksum: false), to: path)
+    #expect(exec("sample", path, "--out", out).messages.contains("checksum"))
   }
 
   @Test func evaluatesOneNetwork() throws {
