@@ -129,8 +129,8 @@ struct CheckInputs {
     let resolver = DatasetResolver(
       dataDirectory: arguments.value("--data-dir"), environment: processEnvironment())
     feeder = try DataFeeder(
-      program.data, replacements: dataReplacements(arguments, program.data), resolver: resolver,
-      seed: seed)
+      program.data, replacements: dataReplacements(arguments, program.data),
+      limits: ClassLimit.ofData(program.dataGraphs), resolver: resolver, seed: seed)
   }
 
   func value(_ input: InputBinding, _ type: TensorType) throws -> HostTensor {

@@ -42,7 +42,7 @@ package enum EvalCommand {
     if let path = arguments.value("--weights") ?? (isCheckpoint ? arguments.positionals[0] : nil) {
       try Weights.load(try Weights.read(path), into: session, for: graph, path: path)
     }
-    let values = try bytes(inputs, network)
+    let values = try bytes(inputs, network, ClassLimit.ofArguments(graph))
     let results = try session.evaluate(graph, key: "eval \(name)", arguments: values)
     try write(results, to: output)
     for result in results { console.message("\(name) result \(result.name): \(result.type)\n") }
@@ -76,7 +76,8 @@ package enum EvalCommand {
   }
 
   private static func bytes(
-    _ inputs: [(name: String, array: NPYArray)], _ network: NetworkProgram
+    _ inputs: [(name: String, array: NPYArray)], _ network: NetworkProgram,
+    _ limits: [String: ClassLimit]
   ) throws -> [String: [UInt8]] {
     var values: [String: [UInt8]] = [:]
     for argument in network.arguments {
@@ -92,15 +93,8 @@ package enum EvalCommand {
       if argument.type.element == .f32 {
         values[argument.name] = input.array.floats.withUnsafeBytes { Array($0) }
       } else {
-        guard let whole = input.array.integers else {
-          throw EnvironmentFailure("the input '\(argument.name)' must hold whole numbers")
-        }
-        let narrow = whole.compactMap { Int32(exactly: $0) }
-        guard narrow.count == whole.count else {
-          throw EnvironmentFailure(
-            "the input '\(argument.name)' holds a number that does not fit 32 bits")
-        }
-        values[argument.name] = narrow.withUnsafeBytes { Array($0) }
+        let whole = try integers(input.name, input.array, limits[argument.name])
+        values[argument.name] = whole.withUnsafeBytes { Array($0) }
       }
     }
     for input in inputs where !network.arguments.contains(where: { $0.name == input.name }) {
@@ -109,6 +103,35 @@ package enum EvalCommand {
         help: suggestion(for: input.name, in: network.arguments.map(\.name)))
     }
     return values
+  }
+
+  private static func integers(
+    _ name: String, _ array: NPYArray, _ limit: ClassLimit?
+  ) throws(EnvironmentFailure) -> [Int32] {
+    guard let whole = array.integers else {
+      throw EnvironmentFailure("the input '\(name)' must hold whole numbers")
+    }
+    if let limit, let index = whole.firstIndex(where: { $0 < 0 || $0 >= limit.count }) {
+      throw EnvironmentFailure(
+        "the input '\(name)' holds \(whole[index]) at \(place(of: index, in: array.shape)), "
+          + "but \(limit.text)", help: limit.help)
+    }
+    let narrow = whole.compactMap { Int32(exactly: $0) }
+    guard narrow.count == whole.count else {
+      throw EnvironmentFailure("the input '\(name)' holds a number that does not fit 32 bits")
+    }
+    return narrow
+  }
+
+  /// `[1, 0]` of the element 3 of [4, 3].
+  private static func place(of index: Int, in shape: [Int]) -> String {
+    var rest = index
+    var place: [Int] = []
+    for size in shape.reversed() {
+      place.insert(rest % size, at: 0)
+      rest /= size
+    }
+    return shapeText(place)
   }
 
   private static func write(

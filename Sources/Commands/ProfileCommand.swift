@@ -27,7 +27,7 @@ package enum ProfileCommand {
       path: arguments.positionals[0], settings: try arguments.settings())
     let feeder = try DataFeeder(
       source.program.data, replacements: try dataReplacements(arguments, source.program.data),
-      resolver: workplace.resolver,
+      limits: ClassLimit.ofData(source.program.dataGraphs), resolver: workplace.resolver,
       seed: seed)
     let session = try Session(
       program: source.program, backend: workplace.backend, seed: seed, compiler: workplace.compiler)

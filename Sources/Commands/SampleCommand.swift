@@ -48,7 +48,8 @@ package enum SampleCommand {
     let given = try dataReplacements(arguments, program.data)
     let feeder = try DataFeeder(
       sources(of: sample, program), replacements: given.isEmpty ? loaded.replacements : given,
-      resolver: workplace.resolver, seed: seed ?? sample.seed)
+      limits: ClassLimit.ofData([sample.graph]), resolver: workplace.resolver,
+      seed: seed ?? sample.seed)
     let drawn = try session.draw(sample, data: feeder, seed: seed)
     try write(drawn, sample, to: out)
     console.message("\(out): \(shapeText(drawn.shape))\n")

@@ -48,7 +48,9 @@ package enum TrainCommand {
     var replacements = try dataReplacements(arguments, source.program.data)
     if replacements.isEmpty, let resumed { replacements = resumed.checkpoint.replacements }
     let feeder = try DataFeeder(
-      source.program.data, replacements: replacements, resolver: workplace.resolver, seed: seed)
+      source.program.data, replacements: replacements,
+      limits: ClassLimit.ofData(source.program.dataGraphs), resolver: workplace.resolver,
+      seed: seed)
     let session = try Session(
       program: source.program, backend: workplace.backend, seed: seed, compiler: workplace.compiler)
     if let resumed {

@@ -23,10 +23,10 @@ package final class DataFeeder: BatchSupplier {
   private let declarations: [DataDeclaration]
 
   /// Finds every source. `replacements` are the `--data` options: `(nil, path)` replaces all named
-  /// sets.
+  /// sets. `limits` says which ids a source of labels may hold, by its name.
   package init(
     _ declarations: [DataDeclaration], replacements: [(name: String?, source: String)],
-    resolver: DatasetResolver, seed: UInt64
+    limits: [String: ClassLimit] = [:], resolver: DatasetResolver, seed: UInt64
   ) throws(EnvironmentFailure) {
     self.declarations = declarations
     self.replacements = replacements
@@ -52,6 +52,7 @@ package final class DataFeeder: BatchSupplier {
       }
       known[key] = dataset
       try Self.check(declaration, dataset)
+      if let limit = limits[declaration.name] { try Self.check(declaration, dataset, limit) }
       feeds[declaration.name] = Feed(
         declaration: declaration, dataset: dataset,
         leader: Self.leader(of: declaration, declarations),
@@ -120,6 +121,15 @@ package final class DataFeeder: BatchSupplier {
           + "as \(declaration.type): whole "
           + "numbers")
     }
+  }
+
+  private static func check(
+    _ declaration: DataDeclaration, _ dataset: Dataset, _ limit: ClassLimit
+  ) throws(EnvironmentFailure) {
+    guard let wrong = dataset.firstID(outside: limit.count) else { return }
+    throw EnvironmentFailure(
+      "\(dataset.name): example \(wrong.example) of '\(declaration.name)' holds \(wrong.value), "
+        + "but \(limit.text)", help: limit.help)
   }
 
   /// What each byte becomes.

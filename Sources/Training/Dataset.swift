@@ -76,6 +76,27 @@ package final class Dataset: Sendable {
     return values.first { Int32(exactly: $0) == nil }
   }
 
+  /// The first whole number that is not in 0..<count, and its example; nil where all are, and where
+  /// pictures are drawn.
+  package func firstID(outside count: Int) -> (example: Int, value: Int)? {
+    func isOutside(_ value: Int) -> Bool { value < 0 || value >= count }
+    func found(_ index: Int?, _ value: (Int) -> Int) -> (example: Int, value: Int)? {
+      index.map { (example: $0 / max(1, exampleCount), value: value($0)) }
+    }
+    switch storage {
+    case .bytes(let values):
+      return found(values.firstIndex { isOutside(Int($0)) }) { Int(values[$0]) }
+    case .integers(let values):
+      return found(values.firstIndex { isOutside(Int($0)) }) { Int(values[$0]) }
+    case .floats(let values):
+      func whole(_ value: Float) -> Int { Int(InitialValues.whole(Double(value))) }
+      return found(values.firstIndex { isOutside(whole($0)) }) { whole(values[$0]) }
+    case .garmentLabels:
+      return found((0..<self.count).first { isOutside(Garments.label($0)) }, Garments.label)
+    case .garments: return nil
+    }
+  }
+
   /// Writes the examples one after the other as elements of a type of four bytes; `scale` maps a
   /// byte to a float.
   package func copy(
