@@ -59,6 +59,7 @@ extension Elaborator {
           "data.source", "a source is a string or SOURCE.PART, such as images.labels", at: range)
       }
       try checkSource(names[0], of: item)
+      try checkPart(names[1], of: names[0])
       declaration.source = .part(of: names[0].text, name: names[1].text)
     }
     try readOptions(item, &declaration)
@@ -74,6 +75,16 @@ extension Elaborator {
     guard name.text != item.name.text else {
       throw Diagnostic("data.cycle", "\(name.text) walks with itself", at: name.range)
     }
+  }
+
+  /// Whether a source of this kind has the part shows when it is opened; here, whether any has.
+  private func checkPart(_ part: Name, of source: Name) throws(Diagnostic) {
+    let parts = DataDeclaration.parts
+    guard !parts.contains(part.text) else { return }
+    throw Diagnostic(
+      "data.part", "\(source.text) has no part \(part.text)", at: part.range,
+      help: suggestion(for: part.text, in: parts)
+        ?? "a source has the parts \(parts.joined(separator: " and "))")
   }
 
   private func readOptions(

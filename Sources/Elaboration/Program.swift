@@ -48,6 +48,8 @@ package struct DataDeclaration: Hashable, Sendable {
   package enum Order: String, Hashable, Sendable, CaseIterable {
     case shuffled, replacement, sequential
   }
+  /// What `SOURCE.PART` may name.
+  package static let parts = ["images", "labels"]
   package enum Source: Hashable, Sendable {
     /// A named set or a path, as written after `from`.
     case named(String)

@@ -65,6 +65,7 @@ private let data: [Wrong] = [
   Wrong("data x: [3] from \"a\", ordre: sequential", "argument.unknown@1:23"),
   Wrong("data x: [3] from y.labels", "name.unknown@1:18"),
   Wrong("data x: [3] from x.labels", "data.cycle@1:18"),
+  Wrong("data x: [3] from \"a\"\ndata y: [3] from x.names", "data.part@2:20"),
   Wrong("data x: [3] from \"a\"\ndata y: [4] from x.labels", "data.pair@2:9"),
   Wrong("data x: [3] from \"a\"\ndata y: [4] from \"b\", with: x", "data.pair@2:9"),
   Wrong(
@@ -243,6 +244,15 @@ private let steps: [Wrong] = [
 
   @Test(arguments: steps) func trainingSteps(_ wrong: Wrong) {
     #expect(places(wrong.text) == wrong.expected)
+  }
+
+  /// A part that no source has is caught before any data are there.
+  @Test(arguments: [("lables", "did you mean labels?"), ("names", "images and labels")])
+  func partsOfSources(part: String, help: String) {
+    let text = "data x: [3] from \"fashion-mnist\"\ndata y: i32[3] from x.\(part)"
+    let diagnostics = compile(SourceText(name: "test.gan", text)).diagnostics
+    #expect(diagnostics.map(\.code) == ["data.part"])
+    #expect(diagnostics[0].help?.contains(help) == true)
   }
 
   @Test func thereAreEnough() {
