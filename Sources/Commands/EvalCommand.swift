@@ -52,13 +52,20 @@ package enum EvalCommand {
   private static func arrays(_ arguments: ParsedArguments) throws -> [(
     name: String, array: NPYArray
   )] {
-    var found: [(name: String, array: NPYArray)] = []
+    // All of the line first: wrong usage is told before any file is looked for.
+    var paths: [(name: String, path: String)] = []
     for text in arguments.values("--input") {
       let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
       guard parts.count == 2 else { throw UsageError("--input takes NAME=FILE, not '\(text)'") }
-      found.append((parts[0], try NPYArray.decode(try FileIO.read(parts[1]), name: parts[1])))
+      if let first = paths.first(where: { $0.name == parts[0] }) {
+        throw UsageError(
+          "the input '\(first.name)' is given twice: \(first.path) and \(parts[1])")
+      }
+      paths.append((parts[0], parts[1]))
     }
-    return found
+    return try paths.map { name, path in
+      (name, try NPYArray.decode(try FileIO.read(path), name: path))
+    }
   }
 
   /// The program with the network instantiated at the shapes of the inputs.

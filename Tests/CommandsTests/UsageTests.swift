@@ -55,6 +55,10 @@ import Testing
       (["train", graph, "--resume", "x", "--weights", "y"], "--weights"),
       (["sample", graph], "--weights"), (["sample", graph, "--out", "x.jpg"], ".png"),
       (["eval", graph], "NETWORK"), (["eval", graph, "generator"], "--output"),
+      (
+        ["eval", graph, "generator", "--input", "z=a", "--input", "z=b", "--output", "y.npy"],
+        "'z' is given twice: a and b"
+      ),
       (["check"], "FILE"), (["devices", "x"], "found x"),
     ]
     for (arguments, says) in cases {
