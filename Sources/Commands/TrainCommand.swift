@@ -162,8 +162,9 @@ package enum TrainCommand {
 
   private static func resumedCheckpoint(
     _ arguments: ParsedArguments, _ console: Console
-  ) throws(EnvironmentFailure) -> (checkpoint: Checkpoint, path: String)? {
+  ) throws -> (checkpoint: Checkpoint, path: String)? {
     guard let path = arguments.value("--resume") else { return nil }
+    try refuseFile(path)
     let folder = RunFolder(path: path)
     let found = try folder.newestCheckpoint { console.message("warning: \($0)\n") }
     // What a crash in the middle of writing left behind.
@@ -171,6 +172,20 @@ package enum TrainCommand {
       FileIO.removeAbandonedTemporaries(in: place)
     }
     return found
+  }
+
+  /// A run goes on from its newest checkpoint only: from an older one, the log and the pictures of
+  /// the steps after it would be lost.
+  private static func refuseFile(_ path: String) throws(UsageError) {
+    guard FileIO.exists(path), !FileIO.isDirectory(path) else { return }
+    let run = RunFolder.path(ofCheckpoint: path)
+    let goOn =
+      run.map { "to go on with its run from the newest checkpoint: --resume \($0); " } ?? ""
+    throw UsageError(
+      "--resume takes the folder of a run, and '\(path)' is a file",
+      help: path.hasSuffix(".safetensors")
+        ? goOn + "to begin a new run with its weights: gan-exec train PROGRAM.gan --weights \(path)"
+        : nil)
   }
 
   private static func check(

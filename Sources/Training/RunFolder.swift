@@ -114,6 +114,15 @@ package final class RunFolder {
     "step-\(padded(step, 8)).safetensors"
   }
 
+  /// The folder of the run that a file of this path is a checkpoint of; nil where it is in none.
+  package static func path(ofCheckpoint file: String) -> String? {
+    let parts = file.split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count >= 2, parts[parts.count - 2] == "checkpoints" else { return nil }
+    let run = parts.dropLast(2).joined(separator: "/")
+    guard run.isEmpty else { return run }
+    return file.hasPrefix("/") ? "/" : "."
+  }
+
   /// The checkpoints that are there, oldest first.
   package func checkpointSteps() throws(EnvironmentFailure) -> [Int] {
     guard FileIO.isDirectory(checkpoints) else { return [] }

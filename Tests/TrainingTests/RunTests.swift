@@ -194,6 +194,31 @@ import Training
     #expect(checkpoint.messages.contains("--resume"))
   }
 
+  @Test func resumeOfAFileSaysWhatToDo() throws {
+    let folder = try TemporaryFolder()
+    let program = try Tiny.make(in: folder)
+    let run = folder.file("run")
+    #expect(exec("train", program, "--out", run, "--steps", "2").code == 0)
+    let log = try contents("\(run)/log.jsonl")
+    let checkpoint = "\(run)/checkpoints/step-00000002.safetensors"
+    for arguments in [["train", program], ["train"]] {
+      let result = exec(arguments + ["--resume", checkpoint])
+      #expect(result.code == 2)
+      #expect(result.messages.contains("'\(checkpoint)' is a file"), "\(result.messages)")
+      #expect(result.messages.contains("--resume \(run);"), "\(result.messages)")
+      #expect(result.messages.contains("--weights \(checkpoint)"), "\(result.messages)")
+    }
+    let weights = exec("train", "--resume", "\(run)/weights.safetensors")
+    #expect(weights.code == 2 && weights.messages.contains("is a file"), "\(weights.messages)")
+    #expect(!weights.messages.contains("go on"), "\(weights.messages)")
+    #expect(exec("train", "--resume", program).code == 2)
+    #expect(try contents("\(run)/log.jsonl") == log)
+    #expect(RunFolder.path(ofCheckpoint: "checkpoints/a.safetensors") == ".")
+    #expect(RunFolder.path(ofCheckpoint: "/checkpoints/a.safetensors") == "/")
+    #expect(RunFolder.path(ofCheckpoint: "runs/x/checkpoints/a.safetensors") == "runs/x")
+    #expect(RunFolder.path(ofCheckpoint: "a.safetensors") == nil)
+  }
+
   // MARK: Dying
 
   @Test func aNonFiniteLossEndsTheRun() throws {
