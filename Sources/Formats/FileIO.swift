@@ -63,11 +63,15 @@ package enum FileIO {
 
   /// Writes a file so that it is either wholly there or not at all, also after a power cut. An
   /// existing file is replaced; after a failure it is still there and no temporary file is left.
+  /// A symbolic link stays, and the file it leads to is written. A pipe or character device is
+  /// written as it is, which nothing can make atomic.
   package static func writeAtomically(
     _ bytes: [UInt8], to path: String
   ) throws(EnvironmentFailure) {
     try check(path)
-    let (folder, base) = split(path)
+    if try isStream(path) { return try writeThrough(bytes, to: path) }
+    let target = try followed(path)
+    let (folder, base) = split(target)
     guard !base.isEmpty, base != ".", base != ".." else {
       throw EnvironmentFailure("cannot write '\(path)': the path names a folder, not a file")
     }
@@ -86,7 +90,7 @@ package enum FileIO {
       if close(file) != 0, errno != EINTR {
         throw systemFailure("write", path, errno, needed: bytes.count)
       }
-      if rename(temporary, path) != 0 { throw systemFailure("write", path, errno) }
+      if rename(temporary, target) != 0 { throw systemFailure("write", path, errno) }
     } catch {
       unlink(temporary)
       throw error
@@ -233,6 +237,45 @@ package enum FileIO {
   // MARK: Private parts
 
   private static let temporaryMark = ".tmp-"
+
+  /// Whether bytes written to a path go somewhere else than into a file: a rename would put a file
+  /// in its place. A disk is refused.
+  private static func isStream(_ path: String) throws(EnvironmentFailure) -> Bool {
+    switch mode(of: path).map({ $0 & S_IFMT }) {
+    case S_IFCHR, S_IFIFO: return true
+    case S_IFBLK: throw EnvironmentFailure("cannot write '\(path)': it is a block device")
+    case S_IFSOCK: throw EnvironmentFailure("cannot write '\(path)': it is a socket")
+    default: return false
+    }
+  }
+
+  private static func writeThrough(
+    _ bytes: [UInt8], to path: String
+  ) throws(EnvironmentFailure) {
+    let file = try openFile(path, O_WRONLY | O_NOCTTY | O_CLOEXEC, "write")
+    defer { close(file) }
+    try writeAll(bytes, to: file, path)
+  }
+
+  /// Where the symbolic links at the end of a path lead; what is there need not exist.
+  private static func followed(_ path: String) throws(EnvironmentFailure) -> String {
+    var target = path
+    // As many as Linux follows.
+    for _ in 0..<40 {
+      guard let next = linkText(target) else { return target }
+      target = next.hasPrefix("/") ? next : split(target).folder + "/" + next
+    }
+    throw systemFailure("write", path, ELOOP)
+  }
+
+  /// What a symbolic link says; nil for anything else.
+  private static func linkText(_ path: String) -> String? {
+    let most = Int(PATH_MAX)
+    var text = [CChar](repeating: 0, count: most)
+    let count = readlink(path, &text, most)
+    guard count > 0 else { return nil }
+    return String(decoding: text[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
 
   private static func openTemporary(
     _ folder: String, _ base: String, _ path: String

@@ -89,4 +89,16 @@ func shape(_ path: String) throws -> [Int] {
     #expect(result.code == 0, "\(result.messages)")
     #expect(try shape(out) == [3, 2, 2, 1])
   }
+
+  @Test(.enabled(if: FileIO.exists("/dev/full")))
+  func aLinkToADeviceIsNotReplaced() throws {
+    let folder = try TemporaryFolder()
+    let run = try Small.train(in: folder)
+    let link = folder.file("out.png")
+    try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: "/dev/full")
+    let result = exec("sample", Small.checkpoint(run), "--out", link)
+    #expect(result.code == 3)
+    #expect(result.messages.contains("cannot write '\(link)': No space left"), "\(result.messages)")
+    #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link) == "/dev/full")
+  }
 }

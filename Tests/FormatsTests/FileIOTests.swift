@@ -69,6 +69,59 @@ import Testing
     expectFailure("/dev/full", "No space left") { try log.flush() }
   }
 
+  @Test func linksStayAndLeadToTheFile() throws {
+    try withFolder { folder in
+      let link = folder + "/link"
+      try FileIO.createDirectory(folder + "/there")
+      // Relative to the link's folder, by way of a second link, to a file that is not there yet.
+      #expect(symlink("there/second", link) == 0)
+      #expect(symlink("../file", folder + "/there/second") == 0)
+      for bytes in [[1, 2], [3]] as [[UInt8]] {
+        try FileIO.writeAtomically(bytes, to: link)
+        #expect(try FileIO.read(folder + "/file") == bytes)
+        #expect(isLink(link) && isLink(folder + "/there/second"))
+        #expect(try FileIO.list(folder) == ["file", "link", "there"])
+        #expect(try FileIO.list(folder + "/there") == ["second"])
+      }
+      let loop = folder + "/loop"
+      #expect(symlink("loop", loop) == 0)
+      expectFailure(loop, "symbolic links") { try FileIO.writeAtomically([1], to: loop) }
+      #expect(symlink("there", folder + "/to-folder") == 0)
+      expectFailure("to-folder") { try FileIO.writeAtomically([1], to: folder + "/to-folder") }
+      #expect(isLink(loop) && isLink(folder + "/to-folder"))
+    }
+  }
+
+  @Test func pipesAndDevicesAreWrittenAsTheyAre() throws {
+    try withFolder { folder in
+      let null = folder + "/null"
+      #expect(symlink("/dev/null", null) == 0)
+      try FileIO.writeAtomically([1, 2, 3], to: null)
+      #expect(isLink(null))
+      if FileIO.exists("/dev/full") {
+        let full = folder + "/full"
+        #expect(symlink("/dev/full", full) == 0)
+        expectFailure(full, "No space left", "3 bytes") {
+          try FileIO.writeAtomically([1, 2, 3], to: full)
+        }
+        #expect(isLink(full))
+      }
+      let pipe = folder + "/pipe"
+      #expect(mkfifo(pipe, 0o600) == 0)
+      let reader = open(pipe, O_RDWR | O_NONBLOCK)
+      defer { close(reader) }
+      try FileIO.writeAtomically([4, 5, 6], to: pipe)
+      var bytes = [UInt8](repeating: 0, count: 8)
+      #expect(read(reader, &bytes, 8) == 3 && bytes[..<3] == [4, 5, 6])
+      #expect(try FileIO.list(folder).allSatisfy { !$0.contains(".tmp-") })
+    }
+  }
+
+  private func isLink(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+  }
+
   @Test func abandonedTemporariesAreRemoved() throws {
     try withFolder { folder in
       let mine = ".x.tmp-\(getpid())-0"
