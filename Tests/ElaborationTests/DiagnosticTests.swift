@@ -252,7 +252,7 @@ private let steps: [Wrong] = [
     let text = "data x: [3] from \"fashion-mnist\"\ndata y: i32[3] from x.\(part)"
     let diagnostics = compile(SourceText(name: "test.gan", text)).diagnostics
     #expect(diagnostics.map(\.code) == ["data.part"])
-    #expect(diagnostics[0].help?.contains(help) == true)
+    #expect(diagnostics.first?.help?.contains(help) == true)
   }
 
   @Test func thereAreEnough() {
