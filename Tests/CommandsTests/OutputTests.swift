@@ -4,6 +4,8 @@ import Basics
 import Commands
 import Formats
 import Foundation
+import CommandSupport
+import TestSupport
 import Testing
 
 @Suite struct OutputTests {

@@ -2,6 +2,7 @@
 
 import Formats
 import Foundation
+import CommandSupport
 import Testing
 
 /// A GAN without data whose one step takes a moment.

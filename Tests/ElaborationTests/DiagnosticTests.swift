@@ -2,6 +2,7 @@
 
 import Basics
 import Elaboration
+import CommandSupport
 import Testing
 
 /// A program and what is wrong with it.

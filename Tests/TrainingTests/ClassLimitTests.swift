@@ -5,6 +5,7 @@ import Basics
 import Elaboration
 import Formats
 import Foundation
+import CommandSupport
 import Testing
 import Training
 

@@ -1,0 +1,398 @@
+// Convolutions in Winograd's form, forward and input gradient. A task takes a block of tiles through all three steps
+// while it stays in the second-level cache: the tiles' transform V [36][tile][channel]; for each panel of result
+// channels the 36 products M [36][tile][panel] with the packed filters; their transform back into the target; then
+// the epilogue.
+
+import KernelTable
+
+/// packed[point][panel][k][:] = Σ over real taps of matrices · w. WinogradArguments.
+func winogradFilterKernel(
+  _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
+) {
+  let p = arguments.assumingMemoryBound(to: WinogradArguments.self)
+  let depth = p.pointee.depth
+  let end = shareStart(depth, index &+ 1, count)
+  var k = shareStart(depth, index, count)
+  guard k < end, let scratch else { return }
+  let raw = scratch.assumingMemoryBound(to: Float.self)
+  let half = raw + winogradFilterTaps &* width
+  let sourceChannels = p.pointee.source.channels
+  let targetChannels = p.pointee.target.channels
+  let targetStep = p.pointee.target.step
+  let columns = p.pointee.width
+  while k < end {
+    let sourceGroup = k / sourceChannels
+    let sourceChannel = k &- sourceGroup &* sourceChannels
+    var c = 0
+    while c < targetChannels {
+      loadTaps(p, sourceChannel, c, raw)
+      var group = 0
+      while group < targetStep &* targetStep {
+        // One of the two groups is always 0.
+        transformTaps(p, sourceGroup &+ group, raw, half, k, group &* targetChannels &+ c)
+        group &+= 1
+      }
+      c &+= width
+    }
+    if columns % tileColumns != 0 { zeroPanelEnd(p, k, columns) }
+    k &+= 1
+  }
+}
+
+/// Vectors of real taps that the scratch of the filters' kernels has room for: 10×10.
+let winogradFilterTaps = 100
+
+/// All real taps of one channel of the reduction and a vector of channels of the result.
+@inline(__always) private func loadTaps(
+  _ p: UnsafePointer<WinogradArguments>, _ k: Int, _ c: Int, _ raw: Target
+) {
+  let taps = p.pointee.kernelHeight &* p.pointee.kernelWidth
+  let outC = p.pointee.filterOut
+  let size = p.pointee.filterIn &* outC
+  let from = UnsafePointer(p.pointee.filter!)
+  var tap = 0
+  while tap < taps {
+    let to = raw + tap &* width
+    if p.pointee.transposed {
+      let at = from + (tap &* size &+ c &* outC &+ k)
+      var lane = 0
+      while lane < width {
+        to[lane] = at[lane &* outC]
+        lane &+= 1
+      }
+    } else {
+      store(load(from + (tap &* size &+ k &* outC &+ c)), to)
+    }
+    tap &+= 1
+  }
+}
+
+/// Both axes' matrices on the taps of one vector; writes its 36 points at (k, n).
+@inline(__always) private func transformTaps(
+  _ p: UnsafePointer<WinogradArguments>, _ group: Int, _ raw: Target, _ half: Target, _ k: Int,
+  _ n: Int
+) {
+  let kh = p.pointee.kernelHeight
+  let kw = p.pointee.kernelWidth
+  let steps = p.pointee.source.step &* p.pointee.target.step
+  let rowGroup = group / steps
+  let rowMatrix = p.pointee.rowMatrix! + rowGroup &* 6 &* kh
+  let columnMatrix = p.pointee.columnMatrix! + (group &- rowGroup &* steps) &* 6 &* kw
+  var i = 0
+  while i < 6 {
+    var v = 0
+    while v < kw {
+      var sum = splat(0)
+      var u = 0
+      while u < kh {
+        sum = multiplyAdd(sum, load(raw + (u &* kw &+ v) &* width), splat(rowMatrix[i &* kh &+ u]))
+        u &+= 1
+      }
+      store(sum, half + v &* width)
+      v &+= 1
+    }
+    var j = 0
+    while j < 6 {
+      var sum = splat(0)
+      v = 0
+      while v < kw {
+        sum = multiplyAdd(sum, load(half + v &* width), splat(columnMatrix[j &* kw &+ v]))
+        v &+= 1
+      }
+      store(sum, packedPlace(p, i &* 6 &+ j, k, n))
+      j &+= 1
+    }
+    i &+= 1
+  }
+}
+
+@inline(__always) private func packedPlace(
+  _ p: UnsafePointer<WinogradArguments>, _ point: Int, _ k: Int, _ n: Int
+) -> Target {
+  let panel = n / tileColumns
+  let stride = p.pointee.packedStride(GemmUnit(rows: tileRows, columns: tileColumns))
+  return p.pointee.packed!
+    + (point &* stride &+ (panel &* p.pointee.depth &+ k) &* tileColumns
+      &+ (n &- panel &* tileColumns))
+}
+
+/// The last panel where the channels fill half of it.
+private func zeroPanelEnd(_ p: UnsafePointer<WinogradArguments>, _ k: Int, _ columns: Int) {
+  var point = 0
+  while point < winogradPoints {
+    fillElements(0, packedPlace(p, point, k, columns), tileColumns &- columns % tileColumns)
+    point &+= 1
+  }
+}
+
+// MARK: Convolution
+
+/// target = source ∗ W. WinogradArguments.
+func winogradConvolutionKernel(
+  _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
+) {
+  let p = arguments.assumingMemoryBound(to: WinogradArguments.self)
+  let unit = GemmUnit(rows: tileRows, columns: tileColumns)
+  let blocks = p.pointee.blocks(unit)
+  let end = shareStart(blocks.tasks, index &+ 1, count)
+  var task = shareStart(blocks.tasks, index, count)
+  guard task < end, let scratch else { return }
+  let tiles = tileScratch(scratch)
+  let memory = winogradScratch(p, scratch + tileScratchBytes, blocks.tiles &+ tileRows, tileColumns)
+  var run: RegionRun?
+  if let epilogue = p.pointee.epilogue {
+    run = prepareRegion(epilogue, scratch + p.pointee.ownScratchBytes(unit))
+  }
+  let rowsOfTiles = p.pointee.tileRows
+  let rowFloats = p.pointee.target.width &* p.pointee.target.channels
+  let height = p.pointee.target.height
+  while task < end {
+    let n0 = task / blocks.perImage &* blocks.images
+    let images = p.pointee.batch &- n0 < blocks.images ? p.pointee.batch &- n0 : blocks.images
+    let t0 = task % blocks.perImage &* blocks.tileRows
+    let high = rowsOfTiles &- t0 < blocks.tileRows ? rowsOfTiles &- t0 : blocks.tileRows
+    let first = (n0 &* rowsOfTiles &+ t0) &* p.pointee.tileColumns
+    let tileCount = images &* high &* p.pointee.tileColumns
+    transformSource(p, first, tileCount, memory)
+    multiplyPanels(p, first, tileCount, tiles, memory)
+    if let run {
+      let scale = p.pointee.target.step &* p.pointee.tile
+      let r0 = t0 &* scale
+      let r1 = (t0 &+ high) &* scale < height ? (t0 &+ high) &* scale : height
+      runRegion(run, (n0 &* height &+ r0) &* rowFloats, images &* (r1 &- r0) &* rowFloats)
+    }
+    task &+= 1
+  }
+}
+
+/// Lays out a share's scratch for `tiles` tiles, with `columns` results each.
+func winogradScratch(
+  _ p: UnsafePointer<WinogradArguments>, _ at: UnsafeMutableRawPointer, _ tiles: Int,
+  _ columns: Int
+) -> WinogradScratch {
+  let floats = (at + 8192).assumingMemoryBound(to: Float.self)
+  let channels =
+    p.pointee.source.channels > p.pointee.target.channels
+    ? p.pointee.source.channels : p.pointee.target.channels
+  let transformed = floats + (channels &+ 15) & ~15
+  let depthStride = tiles &* p.pointee.depth &+ 16
+  fillElements(0, floats, channels)
+  return WinogradScratch(
+    pixels: at.assumingMemoryBound(to: Source.self),
+    spare: (at + 4096).assumingMemoryBound(to: Float.self), zeros: floats,
+    transformed: transformed, transformedStride: depthStride,
+    products: transformed + winogradPoints &* depthStride,
+    productStride: tiles &* columns &+ 16)
+}
+
+/// V of `count` tiles of the batch from tile `first` on.
+func transformSource(
+  _ p: UnsafePointer<WinogradArguments>, _ first: Int, _ count: Int, _ memory: WinogradScratch
+) {
+  let perRow = p.pointee.tileColumns
+  let perImage = p.pointee.tileRows &* perRow
+  let m = p.pointee.tile
+  let step = p.pointee.source.step
+  let channels = p.pointee.source.channels
+  let depth = step &* step &* channels
+  var t = 0
+  while t < count {
+    let n = (first &+ t) / perImage
+    let inImage = first &+ t &- n &* perImage
+    let i = inImage / perRow &* m &- p.pointee.top
+    let j = inImage % perRow &* m &- p.pointee.left
+    var group = 0
+    while group < step &* step {
+      pointPixels(p, n, i, j, group / step, group % step, memory)
+      transformPixels(
+        channels, memory, memory.transformed + (t &* depth &+ group &* channels))
+      group &+= 1
+    }
+    t &+= 1
+  }
+}
+
+/// The 36 pixels of a tile of one group, from virtual pixel (i, j) on; zeros outside the image.
+@inline(__always) private func pointPixels(
+  _ p: UnsafePointer<WinogradArguments>, _ n: Int, _ i: Int, _ j: Int, _ a: Int, _ b: Int,
+  _ memory: WinogradScratch
+) {
+  let height = p.pointee.source.height
+  let across = p.pointee.source.width
+  let channels = p.pointee.source.channels
+  let step = p.pointee.source.step
+  let image = UnsafePointer(p.pointee.source.pixels!) + n &* height &* across &* channels
+  var r = 0
+  while r < 6 {
+    let row = step &* (i &+ r) &+ a
+    var c = 0
+    while c < 6 {
+      let column = step &* (j &+ c) &+ b
+      let inside =
+        UInt(bitPattern: row) < UInt(bitPattern: height)
+        && UInt(bitPattern: column) < UInt(bitPattern: across)
+      memory.pixels[r &* 6 &+ c] =
+        inside ? image + (row &* across &+ column) &* channels : UnsafePointer(memory.zeros)
+      c &+= 1
+    }
+    r &+= 1
+  }
+}
+
+/// Bᵀ d B for all channels of one tile; point (i, j) goes to `to` + point·stride.
+@inline(__always) private func transformPixels(
+  _ channels: Int, _ memory: WinogradScratch, _ to: Target
+) {
+  let stride = memory.transformedStride
+  let pixels = memory.pixels
+  let spare = memory.spare
+  var c = 0
+  while c < channels {
+    var j = 0
+    while j < 6 {
+      let d = (
+        load(pixels[j] + c), load(pixels[6 &+ j] + c), load(pixels[12 &+ j] + c),
+        load(pixels[18 &+ j] + c), load(pixels[24 &+ j] + c), load(pixels[30 &+ j] + c)
+      )
+      storeSix(inputTransform(d), spare + j &* width, 6 &* width)
+      j &+= 1
+    }
+    var i = 0
+    while i < 6 {
+      let d = loadSix(spare + i &* 6 &* width, width)
+      storeSix(inputTransform(d), to + (i &* 6 &* stride &+ c), stride)
+      i &+= 1
+    }
+    c &+= width
+  }
+}
+
+/// For each panel: the 36 products, and their transform into the target.
+private func multiplyPanels(
+  _ p: UnsafePointer<WinogradArguments>, _ first: Int, _ count: Int, _ tiles: TileScratch,
+  _ memory: WinogradScratch
+) {
+  let columns = p.pointee.width
+  let depth = p.pointee.depth
+  let packedStride = p.pointee.packedStride(GemmUnit(rows: tileRows, columns: tileColumns))
+  var panel = 0
+  while panel &* tileColumns < columns {
+    var point = 0
+    while point < winogradPoints {
+      multiplyPoint(
+        memory.transformed + point &* memory.transformedStride, depth, count,
+        p.pointee.packed! + (point &* packedStride &+ panel &* depth &* tileColumns),
+        memory.products + point &* memory.productStride, tiles)
+      point &+= 1
+    }
+    switch p.pointee.tile {
+    case 2: placePanel(p, 2, first, count, panel, memory)
+    case 3: placePanel(p, 3, first, count, panel, memory)
+    case 4: placePanel(p, 4, first, count, panel, memory)
+    default: placePanel(p, 5, first, count, panel, memory)
+    }
+    panel &+= 1
+  }
+}
+
+/// M[t, :] = Σₖ V[t, k] · packed[k, :] for one point and panel. Rows beyond `count` up to a whole register tile are
+/// computed of whatever is there, and not used.
+@inline(__always) private func multiplyPoint(
+  _ v: Target, _ depth: Int, _ count: Int, _ packed: Target, _ m: Target, _ tiles: TileScratch
+) {
+  let piece = reductionPiece(depth)
+  var k = 0
+  while k < depth {
+    let length = depth &- k < piece ? depth &- k : piece
+    var r0 = 0
+    while r0 < count {
+      var r = 0
+      while r < tileRows {
+        tiles.a[r] = UnsafePointer(v + ((r0 &+ r) &* depth &+ k))
+        tiles.c[r] = m + (r0 &+ r) &* tileColumns
+        r &+= 1
+      }
+      rowsTile(
+        count &- r0, tiles.a, 1, length, packed + k &* tileColumns, tiles.c, k > 0)
+      r0 &+= tileRows
+    }
+    k &+= length
+  }
+}
+
+/// Aᵀ m A of one panel's products, into the target. `m` is p.tile as a constant.
+@inline(__always) private func placePanel(
+  _ p: UnsafePointer<WinogradArguments>, _ m: Int, _ first: Int, _ count: Int, _ panel: Int,
+  _ memory: WinogradScratch
+) {
+  let perRow = p.pointee.tileColumns
+  let perImage = p.pointee.tileRows &* perRow
+  let channels = p.pointee.target.channels
+  let columns = p.pointee.width
+  let step = p.pointee.target.step
+  let height = p.pointee.target.height
+  let across = p.pointee.target.width
+  var lane = 0
+  while lane < tileColumns && panel &* tileColumns &+ lane < columns {
+    let n = panel &* tileColumns &+ lane
+    let group = n / channels
+    let a = group / step
+    let b = group &- a &* step
+    let base = p.pointee.target.pixels! + (n &- group &* channels)
+    var t = 0
+    while t < count {
+      let image = (first &+ t) / perImage
+      let inImage = first &+ t &- image &* perImage
+      let row = inImage / perRow &* m &* step &+ a
+      let column = inImage % perRow &* m &* step &+ b
+      let from = memory.products + (t &* tileColumns &+ lane)
+      outputColumns(m, from, memory.productStride, memory.spare)
+      outputRows(
+        m, memory.spare, base + image &* height &* across &* channels, row, column, step, height,
+        across, channels)
+      t &+= 1
+    }
+    lane &+= width
+  }
+}
+
+/// spare[i][j] = output i of column j of the points.
+@inline(__always) private func outputColumns(
+  _ m: Int, _ from: Target, _ stride: Int, _ spare: Target
+) {
+  var j = 0
+  while j < 6 {
+    let y = outputTransform(m, loadSix(from + j &* stride, 6 &* stride))
+    let to = spare + j &* width
+    store(y.0, to)
+    store(y.1, to + 6 &* width)
+    if m > 2 { store(y.2, to + 12 &* width) }
+    if m > 3 { store(y.3, to + 18 &* width) }
+    if m > 4 { store(y.4, to + 24 &* width) }
+    j &+= 1
+  }
+}
+
+/// The outputs of one tile, those inside the image: virtual pixel (i, j) of the tile is real pixel (row + step·i,
+/// column + step·j).
+@inline(__always) private func outputRows(
+  _ m: Int, _ spare: Target, _ image: Target, _ row: Int, _ column: Int, _ step: Int,
+  _ height: Int, _ across: Int, _ channels: Int
+) {
+  let apart = step &* channels
+  var i = 0
+  while i < m {
+    let r = row &+ step &* i
+    if r >= height { return }
+    let y = outputTransform(m, loadSix(spare + i &* 6 &* width, width))
+    let to = image + (r &* across &+ column) &* channels
+    // Columns of the tile inside the image.
+    let inside = (across &- column &+ step &- 1) / step
+    if inside > 0 { store(y.0, to) }
+    if inside > 1 { store(y.1, to + apart) }
+    if m > 2 && inside > 2 { store(y.2, to + 2 &* apart) }
+    if m > 3 && inside > 3 { store(y.3, to + 3 &* apart) }
+    if m > 4 && inside > 4 { store(y.4, to + 4 &* apart) }
+    i &+= 1
+  }
+}

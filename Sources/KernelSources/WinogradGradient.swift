@@ -1,0 +1,262 @@
+// The filter gradient in Winograd's form: at each of the 36 points, the product of the image's transform with that of
+// dy, reduced over tiles. Tasks are splits of the batch by blocks of result channels; each sums its tiles in order in
+// its own part of `partial`. The combining kernel adds the splits in order and transforms back to real taps.
+
+import KernelTable
+
+/// partial[split][point][c][o] = Σ over the split's tiles of V · D. WinogradArguments.
+func winogradFilterGradientKernel(
+  _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
+) {
+  let p = arguments.assumingMemoryBound(to: WinogradArguments.self)
+  let tasks = p.pointee.gradientTasks
+  let end = shareStart(tasks, index &+ 1, count)
+  var task = shareStart(tasks, index, count)
+  guard task < end, let scratch else { return }
+  let tiles = tileScratch(scratch)
+  let blockColumns = p.pointee.gradientColumns
+  let chunk = p.pointee.gradientTiles
+  let memory = winogradScratch(p, scratch + tileScratchBytes, chunk, blockColumns)
+  let perImage = p.pointee.tileRows &* p.pointee.tileColumns
+  let blocks = p.pointee.gradientBlocks
+  let splits = p.pointee.gradientSplits
+  while task < end {
+    let split = task / blocks
+    let c0 = (task &- split &* blocks) &* blockColumns
+    let columns =
+      p.pointee.width &- c0 < blockColumns ? p.pointee.width &- c0 : blockColumns
+    let sums =
+      p.pointee.partial! + (split &* winogradPoints &* p.pointee.partialStride &+ c0)
+    let firstTile = shareStart(p.pointee.batch, split, splits) &* perImage
+    let endTile = shareStart(p.pointee.batch, split &+ 1, splits) &* perImage
+    var first = firstTile
+    while first < endTile {
+      let length = endTile &- first < chunk ? endTile &- first : chunk
+      transformSource(p, first, length, memory)
+      switch p.pointee.tile {
+      case 2: transformTarget(p, 2, first, length, c0, columns, memory)
+      case 3: transformTarget(p, 3, first, length, c0, columns, memory)
+      case 4: transformTarget(p, 4, first, length, c0, columns, memory)
+      default: transformTarget(p, 5, first, length, c0, columns, memory)
+      }
+      multiplyPoints(p, length, columns, sums, first > firstTile, tiles, memory)
+      first &+= length
+    }
+    task &+= 1
+  }
+}
+
+/// D of `count` tiles, channels c0..<c0 + columns: [point][tile][columns]. `m` is p.tile as a constant.
+@inline(__always) private func transformTarget(
+  _ p: UnsafePointer<WinogradArguments>, _ m: Int, _ first: Int, _ count: Int, _ c0: Int,
+  _ columns: Int, _ memory: WinogradScratch
+) {
+  let perRow = p.pointee.tileColumns
+  let perImage = p.pointee.tileRows &* perRow
+  let step = p.pointee.target.step
+  let channels = p.pointee.target.channels
+  let imageFloats = p.pointee.target.height &* p.pointee.target.width &* channels
+  var t = 0
+  while t < count {
+    let n = (first &+ t) / perImage
+    let inImage = first &+ t &- n &* perImage
+    let image = UnsafePointer(p.pointee.target.pixels!) + n &* imageFloats
+    var c = 0
+    var known = -1
+    while c < columns {
+      let group = (c0 &+ c) / channels
+      if group != known {
+        let a = group / step
+        pointOutputs(
+          p, m, image, inImage / perRow &* m &* step &+ a,
+          inImage % perRow &* m &* step &+ (group &- a &* step), memory)
+        known = group
+      }
+      let to = memory.products + (t &* columns &+ c)
+      transformOutputs(m, c0 &+ c &- group &* channels, to, memory)
+      c &+= width
+    }
+    t &+= 1
+  }
+}
+
+/// The m×m pixels of dy of a tile; zeros outside the image.
+@inline(__always) private func pointOutputs(
+  _ p: UnsafePointer<WinogradArguments>, _ m: Int, _ image: Source, _ row: Int, _ column: Int,
+  _ memory: WinogradScratch
+) {
+  let step = p.pointee.target.step
+  let across = p.pointee.target.width
+  var i = 0
+  while i < m {
+    let r = row &+ step &* i
+    var j = 0
+    while j < m {
+      let c = column &+ step &* j
+      let inside = r < p.pointee.target.height && c < across
+      memory.pixels[i &* 6 &+ j] =
+        inside
+        ? image + (r &* across &+ c) &* p.pointee.target.channels : UnsafePointer(memory.zeros)
+      j &+= 1
+    }
+    i &+= 1
+  }
+}
+
+/// The powers of the points along both axes for one vector of channels.
+@inline(__always) private func transformOutputs(
+  _ m: Int, _ c: Int, _ to: Target, _ memory: WinogradScratch
+) {
+  let pixels = memory.pixels
+  let spare = memory.spare
+  let zero = splat(0)
+  let stride = memory.productStride
+  var j = 0
+  while j < m {
+    let at = pixels + j
+    let d0 = load(at[0] + c)
+    let d1 = load(at[6] + c)
+    let d2 = m > 2 ? load(at[12] + c) : zero
+    let d3 = m > 3 ? load(at[18] + c) : zero
+    let d4 = m > 4 ? load(at[24] + c) : zero
+    let last = m == 2 ? d1 : m == 3 ? d2 : m == 4 ? d3 : d4
+    storeSix(powerTransform((d0, d1, d2, d3, d4), last), spare + j &* width, 6 &* width)
+    j &+= 1
+  }
+  var i = 0
+  while i < 6 {
+    let at = spare + i &* 6 &* width
+    let d0 = load(at)
+    let d1 = load(at + width)
+    let d2 = m > 2 ? load(at + 2 &* width) : zero
+    let d3 = m > 3 ? load(at + 3 &* width) : zero
+    let d4 = m > 4 ? load(at + 4 &* width) : zero
+    let last = m == 2 ? d1 : m == 3 ? d2 : m == 4 ? d3 : d4
+    storeSix(powerTransform((d0, d1, d2, d3, d4), last), to + i &* 6 &* stride, stride)
+    i &+= 1
+  }
+}
+
+/// sums[point][c][:] (+)= Σ over tiles of V[c] · D[:].
+@inline(__always) private func multiplyPoints(
+  _ p: UnsafePointer<WinogradArguments>, _ count: Int, _ columns: Int, _ sums: Target,
+  _ accumulate: Bool, _ tiles: TileScratch, _ memory: WinogradScratch
+) {
+  let depth = p.pointee.depth
+  let partialStride = p.pointee.partialStride
+  var point = 0
+  while point < winogradPoints {
+    tiles.a[0] = UnsafePointer(memory.transformed + point &* memory.transformedStride)
+    var c = 0
+    while c < columns {
+      let wide = columns &- c < tileColumns ? columns &- c : tileColumns
+      tiles.a[1] = UnsafePointer(memory.products + (point &* memory.productStride &+ c))
+      placeColumns(
+        tiles.a, tiles.a + 1, 1, count, depth, columns, sums + (point &* partialStride &+ c),
+        p.pointee.width, depth, wide, accumulate, tiles)
+      c &+= tileColumns
+    }
+    point &+= 1
+  }
+}
+
+/// dw[u, v, c, o] = Σ over groups and points of matrices · Σ over splits of partial. WinogradArguments.
+func winogradFilterGradientCombineKernel(
+  _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
+) {
+  let p = arguments.assumingMemoryBound(to: WinogradArguments.self)
+  let inC = p.pointee.filterIn
+  let outC = p.pointee.filterOut
+  let end = shareStart(inC, index &+ 1, count)
+  var c = shareStart(inC, index, count)
+  guard c < end, let scratch else { return }
+  let taps = scratch.assumingMemoryBound(to: Float.self)
+  let sums = taps + winogradFilterTaps &* width
+  let half = sums + winogradPoints &* width
+  let sourceGroups = p.pointee.source.step &* p.pointee.source.step
+  let groups = sourceGroups &* p.pointee.target.step &* p.pointee.target.step
+  while c < end {
+    var o = 0
+    while o < outC {
+      var group = 0
+      while group < groups {
+        let k = sourceGroups > 1 ? group &* inC &+ c : c
+        let n = sourceGroups > 1 ? o : group &* outC &+ o
+        sumSplits(p, k &* p.pointee.width &+ n, sums)
+        gatherTaps(p, group, sums, half, taps)
+        group &+= 1
+      }
+      let count = p.pointee.kernelHeight &* p.pointee.kernelWidth
+      var tap = 0
+      while tap < count {
+        store(
+          load(taps + tap &* width), p.pointee.filter! + ((tap &* inC &+ c) &* outC &+ o))
+        tap &+= 1
+      }
+      o &+= width
+    }
+    c &+= 1
+  }
+}
+
+/// The 36 points of one vector, added over the splits in order.
+@inline(__always) private func sumSplits(
+  _ p: UnsafePointer<WinogradArguments>, _ at: Int, _ sums: Target
+) {
+  let stride = p.pointee.partialStride
+  let splits = p.pointee.gradientSplits
+  var point = 0
+  while point < winogradPoints {
+    var from = p.pointee.partial! + (point &* stride &+ at)
+    var sum = load(from)
+    var split = 1
+    while split < splits {
+      from += winogradPoints &* stride
+      sum = sum + load(from)
+      split &+= 1
+    }
+    store(sum, sums + point &* width)
+    point &+= 1
+  }
+}
+
+/// taps (+)= the transposed filter matrices of a group on the points; the first group sets them.
+@inline(__always) private func gatherTaps(
+  _ p: UnsafePointer<WinogradArguments>, _ group: Int, _ sums: Target, _ half: Target,
+  _ taps: Target
+) {
+  let kh = p.pointee.kernelHeight
+  let kw = p.pointee.kernelWidth
+  let steps = p.pointee.source.step &* p.pointee.target.step
+  let rowGroup = group / steps
+  let rowMatrix = p.pointee.rowMatrix! + rowGroup &* 6 &* kh
+  let columnMatrix = p.pointee.columnMatrix! + (group &- rowGroup &* steps) &* 6 &* kw
+  var v = 0
+  while v < kw {
+    var i = 0
+    while i < 6 {
+      var sum = splat(0)
+      var j = 0
+      while j < 6 {
+        sum = multiplyAdd(
+          sum, load(sums + (i &* 6 &+ j) &* width), splat(columnMatrix[j &* kw &+ v]))
+        j &+= 1
+      }
+      store(sum, half + i &* width)
+      i &+= 1
+    }
+    var u = 0
+    while u < kh {
+      let to = taps + (u &* kw &+ v) &* width
+      var sum = group == 0 ? splat(0) : load(to)
+      i = 0
+      while i < 6 {
+        sum = multiplyAdd(sum, load(half + i &* width), splat(rowMatrix[i &* kh &+ u]))
+        i &+= 1
+      }
+      store(sum, to)
+      u &+= 1
+    }
+    v &+= 1
+  }
+}

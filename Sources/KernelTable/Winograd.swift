@@ -1,0 +1,178 @@
+// Arguments of the convolutions in Winograd's form: 6×6 tiles of the image are transformed, multiplied with the
+// transformed filters at each of 36 points, and transformed back to m×m outputs, m = 7 − taps.
+
+/// Points of a tile: 6 an axis.
+package let winogradPoints = 36
+/// Scratch of one share of `winogradFilter` and `winogradFilterGradientCombine`.
+package let winogradFilterScratchBytes = 16 << 10
+
+/// One of the two images that a Winograd convolution relates, [batch, height, width, channels]. With `step` 2, virtual
+/// pixel (i, j) of group (a, b) is the real pixel (2i + a, 2j + b), and groups count as channels: channel
+/// (2a + b)·channels + c. Virtual pixels outside of the real image are zero, and are not written.
+package struct WinogradImage {
+  package var pixels: UnsafeMutablePointer<Float>?
+  package var height = 0
+  package var width = 0
+  package var channels = 0
+  package var step = 1
+  package init() {}
+
+  /// Channels with all groups.
+  package var depth: Int { @inline(never) get { step * step * channels } }
+}
+
+/// One geometry serves the four kernels. With virtual pixels, virtual taps and channels in groups:
+///
+///     target[i, j, o] = Σ u, v < 7 − m, c  source[i + u − top, j + v − left, c] · W[u, v, c, o]
+///
+/// - `winogradFilter`: filter → packed, the transformed filters [36][panel][c][unit.columns].
+/// - `winogradConvolution`: source, packed → target, epilogue over target. Input gradients are this kernel too:
+///   source is dy, the filter's taps are placed in reverse and `transposed` exchanges its channels.
+/// - `winogradFilterGradient`: source (x) and target (dy) → partial, sums of each split in the transform's domain;
+///   then `winogradFilterGradientCombine`: partial → filter (dw).
+package struct WinogradArguments {
+  package var source = WinogradImage()
+  package var target = WinogradImage()
+  package var batch = 0
+  /// m, outputs of a tile along an axis: 2 to 5.
+  package var tile = 0
+  package var top = 0
+  package var left = 0
+  /// Virtual rows and columns of the target.
+  package var rows = 0
+  package var columns = 0
+
+  /// [kernelHeight, kernelWidth, filterIn, filterOut]; with `transposed`, the reduction runs over filterOut.
+  package var filter: UnsafeMutablePointer<Float>?
+  package var kernelHeight = 0
+  package var kernelWidth = 0
+  package var filterIn = 0
+  package var filterOut = 0
+  package var transposed = false
+  /// [group][6][real tap] for rows of taps, and for columns.
+  package var rowMatrix: UnsafePointer<Float>?
+  package var columnMatrix: UnsafePointer<Float>?
+
+  package var packed: UnsafeMutablePointer<Float>?
+  package var partial: UnsafeMutablePointer<Float>?
+  package var epilogue: UnsafePointer<RegionArguments>?
+  package init() {}
+
+  /// Channels of the reduction, and of the result.
+  package var depth: Int { @inline(never) get { source.depth } }
+  package var width: Int { @inline(never) get { target.depth } }
+  package var tileRows: Int { @inline(never) get { (rows + tile - 1) / tile } }
+  package var tileColumns: Int { @inline(never) get { (columns + tile - 1) / tile } }
+
+  /// Elements between the transformed filters of two points. The odd line keeps points out of each other's way in
+  /// the first-level cache, here and in all other strides between points.
+  @inline(never)
+  package func packedStride(_ unit: GemmUnit) -> Int {
+    packedMatrixCount(k: depth, n: width, unit) + 16
+  }
+  /// Elements of `packed`.
+  @inline(never)
+  package func packedCount(_ unit: GemmUnit) -> Int { winogradPoints * packedStride(unit) }
+  /// The largest useful number of shares of `winogradFilter`.
+  @inline(never)
+  package func filterTasks() -> Int { depth }
+
+  /// The blocks of tiles that are tasks of `winogradConvolution`: whole images or whole rows of tiles, about as many
+  /// tiles as keep their transform in the second-level cache.
+  @inline(never)
+  package func blocks(_ unit: GemmUnit) -> WinogradBlocks {
+    let goal = tilesInCache(depth)
+    let perImage = tileRows * tileColumns
+    if batch == 0 || perImage == 0 {
+      return WinogradBlocks(images: 1, tileRows: 1, perImage: 1, tasks: 0, tiles: 0)
+    }
+    if perImage <= goal {
+      var images = goal / perImage
+      if images > batch { images = batch }
+      return WinogradBlocks(
+        images: images, tileRows: tileRows, perImage: 1, tasks: (batch + images - 1) / images,
+        tiles: images * perImage)
+    }
+    var count = (perImage + goal - 1) / goal
+    if count > tileRows { count = tileRows }
+    let high = (tileRows + count - 1) / count
+    count = (tileRows + high - 1) / high
+    return WinogradBlocks(
+      images: 1, tileRows: high, perImage: count, tasks: batch * count, tiles: high * tileColumns)
+  }
+
+  /// Scratch of one share of `winogradConvolution` without the epilogue's: the tiles' pointers, the transform, the
+  /// products of one panel, zeros.
+  @inline(never)
+  package func ownScratchBytes(_ unit: GemmUnit) -> Int {
+    let tiles = blocks(unit).tiles + unit.rows
+    let floats =
+      winogradPoints * ((tiles * depth + 16) + (tiles * unit.columns + 16)) + source.channels
+      + target.channels
+    return (matrixScratchBytes + floats * 4 + 16384 + 63) / 64 * 64
+  }
+  /// Scratch of one share of `winogradConvolution`.
+  @inline(never)
+  package func scratchBytes(_ unit: GemmUnit) -> Int {
+    ownScratchBytes(unit) + (epilogue?.pointee.scratchBytes() ?? 0)
+  }
+
+  // MARK: Filter gradient
+
+  /// Columns of dw that one task makes: the groups or panels that it transforms dy for.
+  package var gradientColumns: Int { @inline(never) get { width < 128 ? width : 128 } }
+  /// Blocks of such columns.
+  package var gradientBlocks: Int {
+    @inline(never) get { (width + gradientColumns - 1) / gradientColumns }
+  }
+  /// Chunks of images that are summed apart, so that there are at least 8 tasks.
+  package var gradientSplits: Int {
+    @inline(never) get {
+      let wanted = (7 + gradientBlocks) / gradientBlocks
+      return batch < wanted ? batch : wanted
+    }
+  }
+  /// The largest useful number of shares of `winogradFilterGradient`.
+  package var gradientTasks: Int { @inline(never) get { gradientBlocks * gradientSplits } }
+  /// Elements between two points of `partial`.
+  package var partialStride: Int { @inline(never) get { depth * width + 16 } }
+  /// Elements of `partial`.
+  package var partialCount: Int {
+    @inline(never) get { gradientSplits * winogradPoints * partialStride + 64 }
+  }
+  /// Tiles that one chunk of the filter gradient takes.
+  package var gradientTiles: Int {
+    @inline(never) get {
+      let tiles = tilesInCache((depth + gradientColumns) / 2)
+      return tiles < 24 ? 24 : tiles
+    }
+  }
+  /// Scratch of one share of `winogradFilterGradient`.
+  @inline(never)
+  package func gradientScratchBytes(_ unit: GemmUnit) -> Int {
+    let floats =
+      winogradPoints * (gradientTiles * (depth + gradientColumns) + 64) + source.channels
+      + target.channels
+    return (matrixScratchBytes + floats * 4 + 16384 + 63) / 64 * 64
+  }
+  /// The largest useful number of shares of `winogradFilterGradientCombine`.
+  package var combineTasks: Int { @inline(never) get { filterIn } }
+}
+
+/// The blocks of tiles that tasks of a Winograd convolution compute.
+package struct WinogradBlocks {
+  package var images: Int
+  package var tileRows: Int
+  /// Blocks an image is divided into (1 where a block holds whole images).
+  package var perImage: Int
+  package var tasks: Int
+  /// Tiles of a full block.
+  package var tiles: Int
+}
+
+/// So many tiles that 36 points of `depth` channels fill about half a megabyte.
+@inline(never)
+private func tilesInCache(_ depth: Int) -> Int {
+  let tiles = (512 << 10) / (winogradPoints * 4 * depth) / 12 * 12
+  return tiles < 12 ? 12 : tiles > 192 ? 192 : tiles
+}
