@@ -96,7 +96,13 @@ private func packedFilter(
 let bindConv2D: RootBinder = { (node, epilogue) throws(EnvironmentFailure) in
   guard let operation = node.operation as? Conv2D else { return }
   let unit = node.table.unit
-  let (x, filter, y) = (node.operands[0], node.operands[1], node.results[0])
+  var (x, filter, y) = (node.operands[0], node.operands[1], node.results[0])
+  if operation.method == .winograd, let sizes = try? operation.geometry([x.type, filter.type]),
+    bindWinograd(node, sizes, .forward, epilogue)
+  {
+    return
+  }
+  if operation.upsample != [1, 1] { x = try bindRepeated(node, x, operation.upsample) }
   var arguments = convolutionArguments(
     x: x.shape, y: y.shape, kernel: filter.shape, stride: operation.stride,
     padding: operation.padding)
@@ -117,6 +123,14 @@ let bindConv2DInputGradient: RootBinder = { (node, epilogue) throws(EnvironmentF
   guard let operation = node.operation as? Conv2DInputGradient else { return }
   let unit = node.table.unit
   let (dy, filter, dx) = (node.operands[0], node.operands[1], node.results[0])
+  if operation.method == .winograd, let sizes = try? operation.geometry([dy.type, filter.type]),
+    bindWinograd(node, sizes, .inputGradient, epilogue)
+  {
+    return
+  }
+  if operation.upsample != [1, 1] {
+    return try bindSummedInputGradient(node, operation, epilogue)
+  }
   var arguments = convolutionArguments(
     x: dx.shape, y: dy.shape, kernel: filter.shape, stride: operation.stride,
     padding: operation.padding)
@@ -136,7 +150,13 @@ let bindConv2DInputGradient: RootBinder = { (node, epilogue) throws(EnvironmentF
 let bindConv2DFilterGradient: Binder = { (node) throws(EnvironmentFailure) in
   guard let operation = node.operation as? Conv2DFilterGradient else { return }
   let unit = node.table.unit
-  let (x, dy, dw) = (node.operands[0], node.operands[1], node.results[0])
+  var (x, dy, dw) = (node.operands[0], node.operands[1], node.results[0])
+  if operation.method == .winograd, let sizes = try? operation.geometry([x.type, dy.type]),
+    bindWinogradFilterGradient(node, sizes)
+  {
+    return
+  }
+  if operation.upsample != [1, 1] { x = try bindRepeated(node, x, operation.upsample) }
   var arguments = convolutionArguments(
     x: x.shape, y: dy.shape, kernel: dw.shape, stride: operation.stride,
     padding: operation.padding)

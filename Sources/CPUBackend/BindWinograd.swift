@@ -40,7 +40,7 @@ private func winogradArguments(
 }
 
 private func storeMatrix(_ node: NodeBinding, _ matrix: [[[Double]]]) -> UnsafePointer<Float> {
-  UnsafePointer(node.memory.store(contentsOf: matrix.joined().joined().map { Float($0) }))
+  UnsafePointer(node.memory.store(array: matrix.joined().joined().map { Float($0) }))
 }
 
 /// Binds a forward convolution or an input gradient; false where the form does not exist.
@@ -102,4 +102,26 @@ func bindRepeated(
   let large = node.context.temporary(x.type.with(shape: shape))
   try bindUpsampleNearest(node.with(UpsampleNearest(factor: factor), [x], [large]))
   return large
+}
+
+/// The input gradient of an up-sampled image: that of the repeated image, then the sums over repetitions, then the
+/// epilogue as a region of its own.
+func bindSummedInputGradient(
+  _ node: NodeBinding, _ operation: Conv2DInputGradient,
+  _ epilogue: UnsafePointer<RegionArguments>?
+) throws(EnvironmentFailure) {
+  let dx = node.results[0]
+  let factor = operation.upsample
+  let shape = [dx.shape[0], dx.shape[1] * factor[0], dx.shape[2] * factor[1], dx.shape[3]]
+  let large = node.context.temporary(dx.type.with(shape: shape))
+  var whole = operation
+  whole.upsample = [1, 1]
+  whole.inputSize = [shape[1], shape[2]]
+  try bindConv2DInputGradient(node.with(whole, node.operands, [large]), nil)
+  try bindBlockSum(node.with(BlockSum(factor: factor), [large], [dx]))
+  if let epilogue {
+    node.context.launch(
+      "region", node.table.region, stored: UnsafeMutablePointer(mutating: epilogue),
+      tasks: epilogue.pointee.tasks(), scratch: epilogue.pointee.scratchBytes())
+  }
 }

@@ -54,7 +54,7 @@ package struct CommandSpec: Sendable {
       "--isa", "NAME", "instruction set of the kernels: base, v3 or v4 (default: the best)"),
     OptionSpec("--backend", "NAME", "cpu (opencl is not there yet)"),
     OptionSpec("-O0", nil, "no optimising passes: only what is needed to run"),
-    OptionSpec("--math", "fast|exact", "whether passes may change rounding (none does yet)"),
+    OptionSpec("--math", "fast|exact", "whether passes may change roundings (default fast)"),
     OptionSpec("--data-dir", "DIR", "where named data sets are looked for first"),
     OptionSpec("--help", nil, "show this help"),
   ]

@@ -24,6 +24,7 @@ package enum CompileCommand {
         "--dump-dir", "DIR", "write the graph after every pass, numbered, with index.json"),
       OptionSpec("--list-passes", nil, "list the passes and the standard pipeline"),
       OptionSpec("--pipeline", "A,B,C", "run these passes instead of the standard ones"),
+      OptionSpec("--math", "fast|exact", "whether passes may change roundings (default fast)"),
       OptionSpec("--disable", "PASS", "leave a pass out (repeatable)"),
       OptionSpec("--pass-limit", "N", "stop after N runs of passes, for bisecting"),
       OptionSpec("--verify-each", nil, "verify the graph after every pass"),
@@ -137,7 +138,7 @@ package enum CompileCommand {
   // MARK: Choices
 
   static func runner(_ arguments: ParsedArguments) throws -> PassRunner {
-    var pipeline = arguments.has("-O0") ? Pipeline.unoptimized : Pipeline.standard
+    var pipeline = try Workplace.makePipeline(arguments)
     let names = Pipeline.allPasses.map(\.name)
     func pass(_ name: String) throws -> any Pass {
       guard let pass = Pipeline.allPasses.first(where: { $0.name == name }) else {

@@ -44,10 +44,17 @@ package struct Workplace {
   }
 
   static func makeRunner(_ arguments: ParsedArguments) throws -> PassRunner {
-    if let math = arguments.value("--math"), math != "fast", math != "exact" {
+    PassRunner(try makePipeline(arguments))
+  }
+
+  /// `-O0`, `--math exact`, or the standard pipeline.
+  static func makePipeline(_ arguments: ParsedArguments) throws -> Pipeline {
+    let math = arguments.value("--math") ?? "fast"
+    guard math == "fast" || math == "exact" else {
       throw UsageError("--math takes fast or exact, not '\(math)'")
     }
-    return arguments.has("-O0") ? PassRunner(.unoptimized) : PassRunner(.standard)
+    if arguments.has("-O0") { return .unoptimized }
+    return math == "exact" ? .exact : .standard
   }
 }
 

@@ -17,6 +17,10 @@ package func fillKernelTable(_ table: UnsafeMutablePointer<KernelTable>) {
   table.pointee.convolutionInputGradient = convolutionInputGradientKernel
   table.pointee.convolutionFilterGradient = filterGradientKernel
   table.pointee.convolutionFilterGradientCombine = filterGradientCombineKernel
+  table.pointee.winogradFilter = winogradFilterKernel
+  table.pointee.winogradConvolution = winogradConvolutionKernel
+  table.pointee.winogradFilterGradient = winogradFilterGradientKernel
+  table.pointee.winogradFilterGradientCombine = winogradFilterGradientCombineKernel
   table.pointee.reduce = reduceKernel
   table.pointee.reduceCombine = reduceCombineKernel
   table.pointee.moments = momentsKernel

@@ -195,3 +195,33 @@ package struct ConvolutionScratch {
     self.zeros = zeros
   }
 }
+
+/// The memory of a block of tiles of a Winograd convolution, in a share's scratch.
+package struct WinogradScratch {
+  /// 36 pixels of one tile.
+  package var pixels: UnsafeMutablePointer<UnsafePointer<Float>>
+  /// 36 vectors between the transforms of the two axes.
+  package var spare: UnsafeMutablePointer<Float>
+  /// Zeros, as many as channels.
+  package var zeros: UnsafeMutablePointer<Float>
+  /// The image's transform, [36][tile][channel].
+  package var transformed: UnsafeMutablePointer<Float>
+  package var transformedStride: Int
+  /// The products, or dy's transform, [36][tile][column].
+  package var products: UnsafeMutablePointer<Float>
+  package var productStride: Int
+
+  package init(
+    pixels: UnsafeMutablePointer<UnsafePointer<Float>>, spare: UnsafeMutablePointer<Float>,
+    zeros: UnsafeMutablePointer<Float>, transformed: UnsafeMutablePointer<Float>,
+    transformedStride: Int, products: UnsafeMutablePointer<Float>, productStride: Int
+  ) {
+    self.pixels = pixels
+    self.spare = spare
+    self.zeros = zeros
+    self.transformed = transformed
+    self.transformedStride = transformedStride
+    self.products = products
+    self.productStride = productStride
+  }
+}

@@ -56,6 +56,12 @@ package struct KernelTable {
   package var convolutionFilterGradient: Kernel = unfilledKernel
   package var convolutionFilterGradientCombine: Kernel = unfilledKernel
 
+  // Convolutions in Winograd's form. WinogradArguments each.
+  package var winogradFilter: Kernel = unfilledKernel
+  package var winogradConvolution: Kernel = unfilledKernel
+  package var winogradFilterGradient: Kernel = unfilledKernel
+  package var winogradFilterGradientCombine: Kernel = unfilledKernel
+
   // Reductions. ReduceArguments (both), MomentsArguments (both), ArgmaxArguments, SoftmaxArguments.
   package var reduce: Kernel = unfilledKernel
   package var reduceCombine: Kernel = unfilledKernel

@@ -8,11 +8,11 @@ extension ConvolutionGeometry {
   static let samples: [(sizes: ConvolutionGeometry, stride: [Int], padding: [Int])] = {
     func make(
       _ n: Int, _ input: [Int], _ kernel: [Int], _ channels: (input: Int, output: Int),
-      _ stride: [Int], _ padding: [Int]
+      _ stride: [Int], _ padding: [Int], upsample: [Int] = [1, 1]
     ) -> (sizes: ConvolutionGeometry, stride: [Int], padding: [Int])? {
       let sizes = try? ConvolutionGeometry(
         batch: n, input: input, kernel: kernel, channels: channels, stride: stride,
-        padding: padding)
+        padding: padding, upsample: upsample)
       return sizes.map { ($0, stride, padding) }
     }
     return [
@@ -34,6 +34,9 @@ extension ConvolutionGeometry {
       make(1, [2, 3], [2, 2], (1, 1), [2, 1], [3, 0, 0, 3]),
       // Different strides and kernels on the axes, 17 channels in.
       make(1, [3, 5], [2, 3], (17, 1), [1, 2], [0, 1, 2, 0]),
+      // Of an image up-sampled by 2: `same` padding, and factors that differ.
+      make(2, [3, 2], [5, 5], (2, 3), [1, 1], [2, 2, 2, 2], upsample: [2, 2]),
+      make(1, [2, 3], [3, 2], (1, 2), [2, 1], [1, 1, 0, 1], upsample: [3, 1]),
     ].compactMap { $0 }
   }()
 }
@@ -42,7 +45,7 @@ extension Conv2D {
   package static var samples: [Sample<Conv2D>] {
     ConvolutionGeometry.samples.map { sizes, stride, padding in
       Sample(
-        Conv2D(stride: stride, padding: padding),
+        Conv2D(stride: stride, padding: padding).upsampling(sizes.upsample),
         [.f32(sizes.inputShape), .f32(sizes.kernelShape)])
     }
   }
@@ -53,7 +56,8 @@ extension Conv2DInputGradient {
     ConvolutionGeometry.samples.map { sizes, stride, padding in
       Sample(
         Conv2DInputGradient(
-          stride: stride, padding: padding, inputSize: [sizes.height.input, sizes.width.input]),
+          stride: stride, padding: padding, inputSize: [sizes.inputShape[1], sizes.inputShape[2]]
+        ).upsampling(sizes.upsample),
         [.f32(sizes.outputShape), .f32(sizes.kernelShape)])
     }
   }
@@ -64,7 +68,8 @@ extension Conv2DFilterGradient {
     ConvolutionGeometry.samples.map { sizes, stride, padding in
       Sample(
         Conv2DFilterGradient(
-          stride: stride, padding: padding, kernelSize: [sizes.height.kernel, sizes.width.kernel]),
+          stride: stride, padding: padding, kernelSize: [sizes.height.kernel, sizes.width.kernel]
+        ).upsampling(sizes.upsample),
         [.f32(sizes.inputShape), .f32(sizes.outputShape)])
     }
   }

@@ -15,7 +15,10 @@ package struct Conv2D: ConvolutionOperation {
   package var stride = [1, 1]
   /// [top, bottom, left, right]
   package var padding = [0, 0, 0, 0]
+  package var upsample = [1, 1]
+  package var method = ConvolutionMethod.direct
 
+  package var direction: WinogradForm.Direction { .forward }
   package init() {}
   package init(stride: [Int], padding: [Int]) {
     self.stride = stride
@@ -24,6 +27,7 @@ package struct Conv2D: ConvolutionOperation {
 
   package mutating func visitAttributes(_ visitor: inout some AttributeVisitor) throws(Diagnostic) {
     try visitWindow(&visitor)
+    try visitor.attribute("method", &method, default: .direct)
   }
 
   /// All sizes; operands are x, w.
@@ -39,7 +43,7 @@ package struct Conv2D: ConvolutionOperation {
     }
     return try ConvolutionGeometry(
       batch: x.shape[0], input: [x.shape[1], x.shape[2]], kernel: [w.shape[0], w.shape[1]],
-      channels: (x.shape[3], w.shape[3]), stride: stride, padding: padding)
+      channels: (x.shape[3], w.shape[3]), stride: stride, padding: padding, upsample: upsample)
   }
 
   package func inferTypes(_ operands: [TensorType]) throws(Diagnostic) -> [TensorType] {
@@ -52,13 +56,13 @@ package struct Conv2D: ConvolutionOperation {
     if scope.needs(0) {
       let adjoint = try scope.builder.conv2DInputGradient(
         scope.seed, scope.operands[1], stride: stride, padding: padding,
-        inputSize: [sizes.height.input, sizes.width.input])
+        inputSize: [sizes.inputShape[1], sizes.inputShape[2]], upsample: upsample)
       scope.setAdjoint(of: 0, adjoint)
     }
     if scope.needs(1) {
       let adjoint = try scope.builder.conv2DFilterGradient(
         scope.operands[0], scope.seed, stride: stride, padding: padding,
-        kernelSize: [sizes.height.kernel, sizes.width.kernel])
+        kernelSize: [sizes.height.kernel, sizes.width.kernel], upsample: upsample)
       scope.setAdjoint(of: 1, adjoint)
     }
   }
@@ -90,8 +94,11 @@ package struct Conv2DInputGradient: ConvolutionOperation {
   /// [h, w], [top, bottom, left, right] of the convolution, and the [h, w] of its image.
   package var stride = [1, 1]
   package var padding = [0, 0, 0, 0]
+  package var upsample = [1, 1]
   package var inputSize = [1, 1]
+  package var method = ConvolutionMethod.direct
 
+  package var direction: WinogradForm.Direction { .inputGradient }
   package init() {}
   package init(stride: [Int], padding: [Int], inputSize: [Int]) {
     self.stride = stride
@@ -102,6 +109,7 @@ package struct Conv2DInputGradient: ConvolutionOperation {
   package mutating func visitAttributes(_ visitor: inout some AttributeVisitor) throws(Diagnostic) {
     try visitWindow(&visitor)
     try visitor.attribute("inputSize", &inputSize)
+    try visitor.attribute("method", &method, default: .direct)
   }
 
   /// The sizes of the convolution whose gradient this is; operands are dy, w.
@@ -112,7 +120,7 @@ package struct Conv2DInputGradient: ConvolutionOperation {
     try checkImage(w, "[kh, kw, in, out]")
     let sizes = try ConvolutionGeometry(
       batch: dy.shape[0], input: inputSize, kernel: [w.shape[0], w.shape[1]],
-      channels: (w.shape[2], w.shape[3]), stride: stride, padding: padding)
+      channels: (w.shape[2], w.shape[3]), stride: stride, padding: padding, upsample: upsample)
     try sizes.expectOutput(dy, of: Self.mnemonic)
     return sizes
   }
@@ -126,13 +134,13 @@ package struct Conv2DInputGradient: ConvolutionOperation {
     let kernel = scope.type(ofOperand: 1).shape
     if scope.needs(0) {
       let adjoint = try scope.builder.conv2D(
-        scope.seed, scope.operands[1], stride: stride, padding: padding)
+        scope.seed, scope.operands[1], stride: stride, padding: padding, upsample: upsample)
       scope.setAdjoint(of: 0, adjoint)
     }
     if scope.needs(1) {
       let adjoint = try scope.builder.conv2DFilterGradient(
         scope.seed, scope.operands[0], stride: stride, padding: padding,
-        kernelSize: [kernel[0], kernel[1]])
+        kernelSize: [kernel[0], kernel[1]], upsample: upsample)
       scope.setAdjoint(of: 1, adjoint)
     }
   }
@@ -166,8 +174,11 @@ package struct Conv2DFilterGradient: ConvolutionOperation {
   /// [h, w], [top, bottom, left, right] of the convolution, and the [kh, kw] of its kernel.
   package var stride = [1, 1]
   package var padding = [0, 0, 0, 0]
+  package var upsample = [1, 1]
   package var kernelSize = [1, 1]
+  package var method = ConvolutionMethod.direct
 
+  package var direction: WinogradForm.Direction { .filterGradient }
   package init() {}
   package init(stride: [Int], padding: [Int], kernelSize: [Int]) {
     self.stride = stride
@@ -178,6 +189,7 @@ package struct Conv2DFilterGradient: ConvolutionOperation {
   package mutating func visitAttributes(_ visitor: inout some AttributeVisitor) throws(Diagnostic) {
     try visitWindow(&visitor)
     try visitor.attribute("kernelSize", &kernelSize)
+    try visitor.attribute("method", &method, default: .direct)
   }
 
   /// The sizes of the convolution whose gradient this is; operands are x, dy.
@@ -188,7 +200,7 @@ package struct Conv2DFilterGradient: ConvolutionOperation {
     try checkImage(dy, "[n, oh, ow, out]")
     let sizes = try ConvolutionGeometry(
       batch: x.shape[0], input: [x.shape[1], x.shape[2]], kernel: kernelSize,
-      channels: (x.shape[3], dy.shape[3]), stride: stride, padding: padding)
+      channels: (x.shape[3], dy.shape[3]), stride: stride, padding: padding, upsample: upsample)
     try sizes.expectOutput(dy, of: Self.mnemonic)
     return sizes
   }
@@ -203,12 +215,12 @@ package struct Conv2DFilterGradient: ConvolutionOperation {
     if scope.needs(0) {
       let adjoint = try scope.builder.conv2DInputGradient(
         scope.operands[1], scope.seed, stride: stride, padding: padding,
-        inputSize: [image[1], image[2]])
+        inputSize: [image[1], image[2]], upsample: upsample)
       scope.setAdjoint(of: 0, adjoint)
     }
     if scope.needs(1) {
       let adjoint = try scope.builder.conv2D(
-        scope.operands[0], scope.seed, stride: stride, padding: padding)
+        scope.operands[0], scope.seed, stride: stride, padding: padding, upsample: upsample)
       scope.setAdjoint(of: 1, adjoint)
     }
   }
@@ -237,14 +249,29 @@ package protocol ConvolutionOperation: Operation {
   /// [h, w] and [top, bottom, left, right] of the convolution.
   var stride: [Int] { get set }
   var padding: [Int] { get set }
+  /// [h, w]: the convolution is of the image with its pixels repeated so often (an up-sampling by the nearest
+  /// pixel, which `fold-upsampling` puts here); the image's gradient sums over the repetitions.
+  var upsample: [Int] { get set }
+  /// How kernels should compute it; `choose-convolutions` decides.
+  var method: ConvolutionMethod { get set }
+  /// Which of the three it is.
+  var direction: WinogradForm.Direction { get }
   /// The sizes of the convolution, or of the one whose gradient this is.
   func geometry(_ operands: [TensorType]) throws(Diagnostic) -> ConvolutionGeometry
 }
 
 extension ConvolutionOperation {
+  /// The same of an image whose pixels are repeated.
+  package func upsampling(_ factor: [Int]) -> Self {
+    var copy = self
+    copy.upsample = factor
+    return copy
+  }
+
   mutating func visitWindow(_ visitor: inout some AttributeVisitor) throws(Diagnostic) {
     try visitor.attribute("stride", &stride, default: [1, 1])
     try visitor.attribute("padding", &padding, default: [0, 0, 0, 0])
+    try visitor.attribute("upsample", &upsample, default: [1, 1])
   }
 
   /// Two operations a multiply-add.

@@ -91,15 +91,24 @@ package struct ConvolutionGeometry: Hashable, Sendable {
   package var batch: Int
   package var height: WindowAxis
   package var width: WindowAxis
+  /// [h, w]: the windows slide over an image whose pixels are repeated so often along each axis.
+  package let upsample: [Int]
   /// Channels of the convolution's input and output. Equal for pooling.
   package var inputChannels: Int
   package var outputChannels: Int
 
-  /// `stride` is [h, w] and `padding` is [top, bottom, left, right].
+  /// `stride` and `upsample` are [h, w] and `padding` is [top, bottom, left, right]; `input` is the image before it
+  /// is repeated.
   package init(
     batch: Int, input: [Int], kernel: [Int], channels: (input: Int, output: Int),
-    stride: [Int], padding: [Int]
+    stride: [Int], padding: [Int], upsample: [Int] = [1, 1]
   ) throws(Diagnostic) {
+    guard upsample.count == 2, upsample.allSatisfy({ $0 >= 1 && $0 <= WindowAxis.limit }),
+      zip(input, upsample).allSatisfy({ $0 <= WindowAxis.limit / $1 })
+    else {
+      throw Diagnostic(
+        "conv.upsample", "factors are [h, w], at least 1, found \(shapeText(upsample))")
+    }
     guard stride.count == 2 else {
       throw Diagnostic("conv.stride", "a stride is [h, w], found \(shapeText(stride))")
     }
@@ -113,14 +122,15 @@ package struct ConvolutionGeometry: Hashable, Sendable {
         "sizes are [h, w], found \(shapeText(input)) and a window of \(shapeText(kernel))")
     }
     self.batch = batch
+    self.upsample = upsample
     inputChannels = channels.input
     outputChannels = channels.output
     do {
       height = try WindowAxis(
-        input: input[0], kernel: kernel[0], stride: stride[0], before: padding[0],
+        input: input[0] * upsample[0], kernel: kernel[0], stride: stride[0], before: padding[0],
         after: padding[1])
       width = try WindowAxis(
-        input: input[1], kernel: kernel[1], stride: stride[1], before: padding[2],
+        input: input[1] * upsample[1], kernel: kernel[1], stride: stride[1], before: padding[2],
         after: padding[3])
     } catch {
       guard error.code == "conv.kernelTooLarge" else { throw error }
@@ -132,8 +142,10 @@ package struct ConvolutionGeometry: Hashable, Sendable {
     }
   }
 
-  /// [n, h, w, in]
-  package var inputShape: [Int] { [batch, height.input, width.input, inputChannels] }
+  /// [n, h, w, in], before pixels are repeated.
+  package var inputShape: [Int] {
+    [batch, height.input / upsample[0], width.input / upsample[1], inputChannels]
+  }
   /// [kh, kw, in, out]
   package var kernelShape: [Int] { [height.kernel, width.kernel, inputChannels, outputChannels] }
   /// [n, oh, ow, out]
@@ -150,15 +162,19 @@ package struct ConvolutionGeometry: Hashable, Sendable {
   /// (without channels) in the input, the kernel and the output. Order: n, oy, ox, ky, kx.
   func forEachTap(_ body: (_ input: Int, _ kernel: Int, _ output: Int) -> Void) {
     var output = 0
+    let (inputHeight, inputWidth) = (height.input / upsample[0], width.input / upsample[1])
     for n in 0..<batch {
       for oy in 0..<height.output {
         let rows = height.range(oy)
         for ox in 0..<width.output {
           let columns = width.range(ox)
           for ky in rows {
-            let iy = oy * height.stride - height.before + ky
-            let row = (n * height.input + iy) * width.input + ox * width.stride - width.before
-            for kx in columns { body(row + kx, ky * width.kernel + kx, output) }
+            let iy = (oy * height.stride - height.before + ky) / upsample[0]
+            let row = (n * inputHeight + iy) * inputWidth
+            for kx in columns {
+              let ix = (ox * width.stride - width.before + kx) / upsample[1]
+              body(row + ix, ky * width.kernel + kx, output)
+            }
           }
           output += 1
         }

@@ -19,9 +19,11 @@ package struct Pipeline: Sendable {
   package static let standard = Pipeline([
     // First, so that a network called twice is differentiated once.
     cleaning,
+    .once(FoldUpsampling()),
     .once(ExpandGradients()),
     // Adjoints come with ones, zeros and broadcasts that fold away.
     cleaning,
+    .once(ChooseConvolutions()),
     // Regions before epilogues: a matmul then takes over a whole region at once.
     .once(FuseElementwise()),
     .once(FuseEpilogues()),
@@ -29,13 +31,17 @@ package struct Pipeline: Sendable {
     cleaning,
   ])
 
+  /// `--math exact`: without the passes that change roundings.
+  package static let exact = standard.disabling(changingRoundings)
+  private static let changingRoundings = [FoldUpsampling().name, ChooseConvolutions().name]
+
   /// `-O0`: only what is needed to run at all; the oracle for all other passes.
   package static let unoptimized = Pipeline([.once(ExpandGradients()), .once(DeadCode())])
 
   /// Every pass by name, for `--pipeline` and `--list-passes`.
   package static let allPasses: [any Pass] = [
     FoldConstants(), Simplify(), CommonSubexpressions(), DeadCode(), ExpandGradients(),
-    FuseElementwise(), FuseEpilogues(),
+    FuseElementwise(), FuseEpilogues(), FoldUpsampling(), ChooseConvolutions(),
   ]
 
   /// The pipeline without the passes of these names.
