@@ -123,8 +123,10 @@ let bindConv2DInputGradient: RootBinder = { (node, epilogue) throws(EnvironmentF
   guard let operation = node.operation as? Conv2DInputGradient else { return }
   let unit = node.table.unit
   let (dy, filter, dx) = (node.operands[0], node.operands[1], node.results[0])
-  if operation.method == .winograd, let sizes = try? operation.geometry([dy.type, filter.type]),
-    bindWinograd(node, sizes, .inputGradient, epilogue)
+  if operation.method != .direct, let sizes = try? operation.geometry([dy.type, filter.type]),
+    bindWinograd(
+      node, sizes,
+      operation.method == .winogradAdjoint ? .adjointInputGradient : .inputGradient, epilogue)
   {
     return
   }

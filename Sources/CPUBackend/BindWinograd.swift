@@ -10,7 +10,7 @@ private func winogradArguments(
   _ node: NodeBinding, _ sizes: ConvolutionGeometry, _ direction: WinogradForm.Direction
 ) -> WinogradArguments? {
   guard let form = WinogradForm(sizes, direction) else { return nil }
-  let isBackward = direction == .inputGradient
+  let isBackward = direction == .inputGradient || direction == .adjointInputGradient
   var arguments = WinogradArguments()
   let image = sizes.inputShape
   let output = sizes.outputShape
@@ -18,11 +18,13 @@ private func winogradArguments(
   arguments.source.height = source[1]
   arguments.source.width = source[2]
   arguments.source.channels = source[3]
-  arguments.source.step = form.height.imageStep
+  // The adjoint form keeps the convolution's own axes, in which its source is the output.
+  let isAdjoint = direction == .adjointInputGradient
+  arguments.source.step = isAdjoint ? form.height.outputStep : form.height.imageStep
   arguments.target.height = target[1]
   arguments.target.width = target[2]
   arguments.target.channels = target[3]
-  arguments.target.step = form.height.outputStep
+  arguments.target.step = isAdjoint ? form.height.imageStep : form.height.outputStep
   arguments.batch = sizes.batch
   arguments.tile = form.tile
   arguments.top = form.height.before
@@ -68,6 +70,12 @@ func bindWinograd(
       scratch: winogradFilterScratchBytes)
   }
   arguments.epilogue = epilogue
+  if direction == .adjointInputGradient {
+    node.context.launch(
+      "winogradAdjoint", node.table.winogradAdjoint, arguments, tasks: arguments.adjointTasks,
+      scratch: arguments.adjointScratchBytes(unit))
+    return true
+  }
   node.context.launch(
     "winogradConvolution", node.table.winogradConvolution, arguments,
     tasks: arguments.blocks(unit).tasks, scratch: arguments.scratchBytes(unit))

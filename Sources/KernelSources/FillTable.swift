@@ -19,6 +19,7 @@ package func fillKernelTable(_ table: UnsafeMutablePointer<KernelTable>) {
   table.pointee.convolutionFilterGradientCombine = filterGradientCombineKernel
   table.pointee.winogradFilter = winogradFilterKernel
   table.pointee.winogradConvolution = winogradConvolutionKernel
+  table.pointee.winogradAdjoint = winogradAdjointKernel
   table.pointee.winogradFilterGradient = winogradFilterGradientKernel
   table.pointee.winogradFilterGradientCombine = winogradFilterGradientCombineKernel
   table.pointee.reduce = reduceKernel

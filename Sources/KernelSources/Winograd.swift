@@ -297,7 +297,7 @@ private func multiplyPanels(
 
 /// M[t, :] = Σₖ V[t, k] · packed[k, :] for one point and panel. Rows beyond `count` up to a whole register tile are
 /// computed of whatever is there, and not used.
-@inline(__always) private func multiplyPoint(
+@inline(__always) func multiplyPoint(
   _ v: Target, _ depth: Int, _ count: Int, _ packed: Target, _ m: Target, _ tiles: TileScratch
 ) {
   let piece = reductionPiece(depth)

@@ -33,107 +33,13 @@ func winogradFilterGradientKernel(
     while first < endTile {
       let length = endTile &- first < chunk ? endTile &- first : chunk
       transformSource(p, first, length, memory)
-      switch p.pointee.tile {
-      case 2: transformTarget(p, 2, first, length, c0, columns, memory)
-      case 3: transformTarget(p, 3, first, length, c0, columns, memory)
-      case 4: transformTarget(p, 4, first, length, c0, columns, memory)
-      default: transformTarget(p, 5, first, length, c0, columns, memory)
-      }
+      transformOutputs(
+        p, p.pointee.target, first, length, c0, columns, memory.products, memory.productStride,
+        memory)
       multiplyPoints(p, length, columns, sums, first > firstTile, tiles, memory)
       first &+= length
     }
     task &+= 1
-  }
-}
-
-/// D of `count` tiles, channels c0..<c0 + columns: [point][tile][columns]. `m` is p.tile as a constant.
-@inline(__always) private func transformTarget(
-  _ p: UnsafePointer<WinogradArguments>, _ m: Int, _ first: Int, _ count: Int, _ c0: Int,
-  _ columns: Int, _ memory: WinogradScratch
-) {
-  let perRow = p.pointee.tileColumns
-  let perImage = p.pointee.tileRows &* perRow
-  let step = p.pointee.target.step
-  let channels = p.pointee.target.channels
-  let imageFloats = p.pointee.target.height &* p.pointee.target.width &* channels
-  var t = 0
-  while t < count {
-    let n = (first &+ t) / perImage
-    let inImage = first &+ t &- n &* perImage
-    let image = UnsafePointer(p.pointee.target.pixels!) + n &* imageFloats
-    var c = 0
-    var known = -1
-    while c < columns {
-      let group = (c0 &+ c) / channels
-      if group != known {
-        let a = group / step
-        pointOutputs(
-          p, m, image, inImage / perRow &* m &* step &+ a,
-          inImage % perRow &* m &* step &+ (group &- a &* step), memory)
-        known = group
-      }
-      let to = memory.products + (t &* columns &+ c)
-      transformOutputs(m, c0 &+ c &- group &* channels, to, memory)
-      c &+= width
-    }
-    t &+= 1
-  }
-}
-
-/// The m×m pixels of dy of a tile; zeros outside the image.
-@inline(__always) private func pointOutputs(
-  _ p: UnsafePointer<WinogradArguments>, _ m: Int, _ image: Source, _ row: Int, _ column: Int,
-  _ memory: WinogradScratch
-) {
-  let step = p.pointee.target.step
-  let across = p.pointee.target.width
-  var i = 0
-  while i < m {
-    let r = row &+ step &* i
-    var j = 0
-    while j < m {
-      let c = column &+ step &* j
-      let inside = r < p.pointee.target.height && c < across
-      memory.pixels[i &* 6 &+ j] =
-        inside
-        ? image + (r &* across &+ c) &* p.pointee.target.channels : UnsafePointer(memory.zeros)
-      j &+= 1
-    }
-    i &+= 1
-  }
-}
-
-/// The powers of the points along both axes for one vector of channels.
-@inline(__always) private func transformOutputs(
-  _ m: Int, _ c: Int, _ to: Target, _ memory: WinogradScratch
-) {
-  let pixels = memory.pixels
-  let spare = memory.spare
-  let zero = splat(0)
-  let stride = memory.productStride
-  var j = 0
-  while j < m {
-    let at = pixels + j
-    let d0 = load(at[0] + c)
-    let d1 = load(at[6] + c)
-    let d2 = m > 2 ? load(at[12] + c) : zero
-    let d3 = m > 3 ? load(at[18] + c) : zero
-    let d4 = m > 4 ? load(at[24] + c) : zero
-    let last = m == 2 ? d1 : m == 3 ? d2 : m == 4 ? d3 : d4
-    storeSix(powerTransform((d0, d1, d2, d3, d4), last), spare + j &* width, 6 &* width)
-    j &+= 1
-  }
-  var i = 0
-  while i < 6 {
-    let at = spare + i &* 6 &* width
-    let d0 = load(at)
-    let d1 = load(at + width)
-    let d2 = m > 2 ? load(at + 2 &* width) : zero
-    let d3 = m > 3 ? load(at + 3 &* width) : zero
-    let d4 = m > 4 ? load(at + 4 &* width) : zero
-    let last = m == 2 ? d1 : m == 3 ? d2 : m == 4 ? d3 : d4
-    storeSix(powerTransform((d0, d1, d2, d3, d4), last), to + i &* 6 &* stride, stride)
-    i &+= 1
   }
 }
 

@@ -22,6 +22,20 @@ typealias Six = (Vector, Vector, Vector, Vector, Vector, Vector)
   )
 }
 
+/// B v: the adjoint of `inputTransform`.
+@inline(__always) func inputAdjoint(_ v: Six) -> Six {
+  let odd = fma(v.0, 1.5, fma(v.3, 2, v.4 * splat(-0.5)))
+  let even = fma(v.5, 1.5, v.3 + v.4)
+  return (
+    v.0,
+    (v.2 - v.1) + (v.5 - odd),
+    fma(v.0, -2, fma(v.1, 0.5, fma(v.2, -2.5, splat(0) - even))),
+    fma(v.1, 2.5, fma(v.2, 0.5, fma(v.5, -2, odd))),
+    (v.0 + v.1) + (v.2 + even),
+    v.5
+  )
+}
+
 /// x·c + y.
 @inline(__always) private func fma(_ x: Vector, _ c: Float, _ y: Vector) -> Vector {
   multiplyAdd(y, x, splat(c))

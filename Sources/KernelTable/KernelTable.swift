@@ -59,6 +59,7 @@ package struct KernelTable {
   // Convolutions in Winograd's form. WinogradArguments each.
   package var winogradFilter: Kernel = unfilledKernel
   package var winogradConvolution: Kernel = unfilledKernel
+  package var winogradAdjoint: Kernel = unfilledKernel
   package var winogradFilterGradient: Kernel = unfilledKernel
   package var winogradFilterGradientCombine: Kernel = unfilledKernel
 

@@ -21,13 +21,16 @@ package struct WinogradImage {
   package var depth: Int { @inline(never) get { step * step * channels } }
 }
 
-/// One geometry serves the four kernels. With virtual pixels, virtual taps and channels in groups:
+/// One geometry serves the five kernels. With virtual pixels, virtual taps and channels in groups:
 ///
 ///     target[i, j, o] = Σ u, v < 7 − m, c  source[i + u − top, j + v − left, c] · W[u, v, c, o]
 ///
 /// - `winogradFilter`: filter → packed, the transformed filters [36][panel][c][unit.columns].
 /// - `winogradConvolution`: source, packed → target, epilogue over target. Input gradients are this kernel too:
 ///   source is dy, the filter's taps are placed in reverse and `transposed` exchanges its channels.
+/// - `winogradAdjoint`: source (dy), packed → target (dx), the adjoint of a convolution from target to source: the
+///   first line with source and target exchanged. `rows` and `columns` are the source's, the filter's taps are placed
+///   as for the convolution.
 /// - `winogradFilterGradient`: source (x) and target (dy) → partial, sums of each split in the transform's domain;
 ///   then `winogradFilterGradientCombine`: partial → filter (dw).
 package struct WinogradArguments {
@@ -38,7 +41,7 @@ package struct WinogradArguments {
   package var tile = 0
   package var top = 0
   package var left = 0
-  /// Virtual rows and columns of the target.
+  /// Virtual rows and columns of the image that the tiles divide: the target (`winogradAdjoint`: the source).
   package var rows = 0
   package var columns = 0
 
@@ -115,6 +118,41 @@ package struct WinogradArguments {
   @inline(never)
   package func scratchBytes(_ unit: GemmUnit) -> Int {
     ownScratchBytes(unit) + (epilogue?.pointee.scratchBytes() ?? 0)
+  }
+
+  // MARK: Input gradient by the adjoint
+
+  /// Images that one task of `winogradAdjoint` takes.
+  @inline(never)
+  package func adjointImages() -> Int {
+    let perImage = tileRows * tileColumns
+    var images = perImage == 0 ? 1 : tilesInCache(depth) / perImage
+    if images > batch { images = batch }
+    return images < 1 ? 1 : images
+  }
+  /// Virtual rows and columns that the tiles of one image reach.
+  package var adjointRows: Int { @inline(never) get { tileRows * tile + 6 - tile } }
+  package var adjointColumns: Int { @inline(never) get { tileColumns * tile + 6 - tile } }
+  /// The largest useful number of shares of `winogradAdjoint`.
+  package var adjointTasks: Int {
+    @inline(never) get {
+      let images = adjointImages()
+      return (batch + images - 1) / images
+    }
+  }
+  /// Scratch of one share of `winogradAdjoint` without the epilogue's.
+  @inline(never)
+  package func ownAdjointScratchBytes(_ unit: GemmUnit) -> Int {
+    let tiles = adjointImages() * tileRows * tileColumns + unit.rows
+    let floats =
+      winogradPoints * ((tiles * depth + 16) + (tiles * unit.columns + 16)) + source.channels
+      + target.channels + adjointRows * adjointColumns * unit.columns
+    return (matrixScratchBytes + floats * 4 + 16384 + 63) / 64 * 64
+  }
+  /// Scratch of one share of `winogradAdjoint`.
+  @inline(never)
+  package func adjointScratchBytes(_ unit: GemmUnit) -> Int {
+    ownAdjointScratchBytes(unit) + (epilogue?.pointee.scratchBytes() ?? 0)
   }
 
   // MARK: Filter gradient

@@ -92,7 +92,12 @@ package struct WinogradForm: Hashable, Sendable {
   package var tileRows: Int { (extent[0] + tile - 1) / tile }
   package var tileColumns: Int { (extent[1] + tile - 1) / tile }
 
-  package enum Direction: Hashable, Sendable { case forward, inputGradient, filterGradient }
+  package enum Direction: Hashable, Sendable {
+    case forward, inputGradient, filterGradient
+    /// The input gradient by the adjoints of the forward's transforms: over tiles of dy in place of tiles of the
+    /// image, which is less where the convolution has no padding.
+    case adjointInputGradient
+  }
 
   /// nil where the form does not exist: unequal axes, strides or factors beyond 2, fewer than 2 or more than 5
   /// virtual taps, channels that do not fill vectors.
@@ -118,6 +123,13 @@ package struct WinogradForm: Hashable, Sendable {
       extent = [
         Self.divided(output[1], height.outputStep), Self.divided(output[2], width.outputStep),
       ]
+    case .adjointInputGradient:
+      (self.height, self.width) = (height, width)
+      depth = outputGroups * sizes.outputChannels
+      columns = imageGroups * sizes.inputChannels
+      extent = [
+        Self.divided(output[1], height.outputStep), Self.divided(output[2], width.outputStep),
+      ]
     case .inputGradient:
       (self.height, self.width) = (height.adjoint(taps: taps), width.adjoint(taps: taps))
       depth = outputGroups * sizes.outputChannels
@@ -135,12 +147,15 @@ package struct WinogradForm: Hashable, Sendable {
     Double(Self.points * Self.points * tiles) * Double(depth) * Double(columns)
   }
 
-  /// Whether this form is expected to beat the direct one: transforms of a tile cost about as much as 22 more
-  /// columns or rows of the products (measured with AVX-512), and the direct form's products are the larger.
-  package var isWorthwhile: Bool {
+  /// The expected work in multiply-adds: transforms of a tile cost about as much as 22 more columns or rows of the
+  /// products (measured with AVX-512).
+  package var cost: Double {
     let transforms = Double(Self.points * Self.points * tiles) * 22 * Double(depth + columns)
-    return executedMultiplyAdds + transforms < 0.9 * multiplyAdds
+    return executedMultiplyAdds + transforms
   }
+
+  /// Whether this form is expected to beat the direct one.
+  package var isWorthwhile: Bool { cost < 0.9 * multiplyAdds }
 
   /// G[group][point][real tap] of an axis: W's transform is the sum over real taps, and the filter gradient's
   /// last transform is its transpose. p^u / Π (p − q) over the other finite points q; the last point takes the
@@ -166,6 +181,8 @@ package struct WinogradForm: Hashable, Sendable {
 /// How a convolution is computed; the meaning is the same but for roundings.
 package enum ConvolutionMethod: String, Hashable, Sendable, CaseIterable, AttributeConvertible {
   case direct, winograd
+  /// Of input gradients only.
+  case winogradAdjoint = "winograd_adjoint"
 
   package init?(attribute: AttributeValue) {
     guard let name = String(attribute: attribute) else { return nil }

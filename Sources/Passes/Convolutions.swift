@@ -81,10 +81,17 @@ package struct ChooseConvolutions: Pass {
     _ convolution: some ConvolutionOperation, _ types: [TensorType]
   ) -> any Operation {
     var chosen = convolution
-    guard let sizes = try? convolution.geometry(types),
-      let form = WinogradForm(sizes, convolution.direction)
-    else { return chosen }
-    chosen.method = form.isWorthwhile ? .winograd : .direct
+    guard let sizes = try? convolution.geometry(types) else { return chosen }
+    var forms = [(ConvolutionMethod.winograd, WinogradForm(sizes, convolution.direction))]
+    if convolution.direction == .inputGradient {
+      forms.append((.winogradAdjoint, WinogradForm(sizes, .adjointInputGradient)))
+    }
+    chosen.method = .direct
+    var least = Double.infinity
+    for case (let method, let form?) in forms where form.isWorthwhile && form.cost < least {
+      chosen.method = method
+      least = form.cost
+    }
     return chosen
   }
 }

@@ -58,9 +58,11 @@ import Testing
     Geometry(n: 1, h: 4, w: 4, c: 16, o: 48, k: 3, padding: [0, 0, 0, 0], upsample: 2),
   ]
 
-  private static func set(_ operation: some ConvolutionOperation, _ g: Geometry) -> any Operation {
+  private static func set(
+    _ operation: some ConvolutionOperation, _ g: Geometry, _ method: ConvolutionMethod = .winograd
+  ) -> any Operation {
     var chosen = operation.upsampling([g.upsample, g.upsample])
-    chosen.method = .winograd
+    chosen.method = method
     return chosen
   }
 
@@ -73,12 +75,12 @@ import Testing
       TensorType.f32(sizes.outputShape)
     )
     let stride = [g.stride, g.stride]
+    let inputGradient = Conv2DInputGradient(
+      stride: stride, padding: g.padding, inputSize: [g.h, g.w])
     return [
       (set(Conv2D(stride: stride, padding: g.padding), g), [x, w]),
-      (
-        set(Conv2DInputGradient(stride: stride, padding: g.padding, inputSize: [g.h, g.w]), g),
-        [y, w]
-      ),
+      (set(inputGradient, g, .winogradAdjoint), [y, w]),
+      (set(inputGradient, g), [y, w]),
       (
         set(Conv2DFilterGradient(stride: stride, padding: g.padding, kernelSize: [g.k, g.k]), g),
         [x, y]
@@ -116,7 +118,7 @@ import Testing
 
   @Test(arguments: [geometries[7], geometries[12], geometries[16]])
   func epiloguesRunOverFinishedBlocks(_ g: Geometry) throws {
-    for (operation, operands) in try Self.operations(g).prefix(2) {
+    for (operation, operands) in try Self.operations(g).prefix(3) {
       let graph = try RandomlyFused.biasAndLeakyReLU(operation, operands)
       #expect(graph.nodes.elements.contains { $0.operation is Fused })
       var filler = Filler(5)
