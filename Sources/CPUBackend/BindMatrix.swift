@@ -109,6 +109,9 @@ let bindConv2D: RootBinder = { (node, epilogue) throws(EnvironmentFailure) in
   arguments.x = x.floats
   arguments.filter = filter.floats
   arguments.y = y.floats
+  if collectPays(from: x, to: y) {
+    return bindCollected(node, arguments, source: x, target: y, backward: false, epilogue)
+  }
   arguments.packed = packedFilter(
     node, arguments, filter, "packFilter", node.table.packFilter,
     count: arguments.packedCount(unit))
@@ -139,6 +142,9 @@ let bindConv2DInputGradient: RootBinder = { (node, epilogue) throws(EnvironmentF
   arguments.x = dx.floats
   arguments.filter = filter.floats
   arguments.y = dy.floats
+  if collectPays(from: dy, to: dx) {
+    return bindCollected(node, arguments, source: dy, target: dx, backward: true, epilogue)
+  }
   arguments.packed = packedFilter(
     node, arguments, filter, "packFilterTransposed", node.table.packFilterTransposed,
     count: arguments.packedTransposedCount(unit))

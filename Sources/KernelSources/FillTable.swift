@@ -17,6 +17,7 @@ package func fillKernelTable(_ table: UnsafeMutablePointer<KernelTable>) {
   table.pointee.convolutionInputGradient = convolutionInputGradientKernel
   table.pointee.convolutionFilterGradient = filterGradientKernel
   table.pointee.convolutionFilterGradientCombine = filterGradientCombineKernel
+  table.pointee.collect = collectKernel
   table.pointee.winogradFilter = winogradFilterKernel
   table.pointee.winogradConvolution = winogradConvolutionKernel
   table.pointee.winogradAdjoint = winogradAdjointKernel

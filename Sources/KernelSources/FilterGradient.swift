@@ -234,6 +234,19 @@ private func gatherRow(_ p: UnsafePointer<ConvolutionArguments>, _ row: Int, _ t
         at += kw &* inC
       } else {
         let line = image + i &* xWidth &* inC
+        if left >= 0 && left &+ kw <= xWidth {
+          // The taps of this row lie one after the other.
+          let from = line + left &* inC
+          let run = kw &* inC
+          var c = 0
+          while c < run {
+            at[c] = from[c]
+            c &+= 1
+          }
+          at += run
+          u &+= 1
+          continue
+        }
         var v = left
         while v < left &+ kw {
           var c = 0

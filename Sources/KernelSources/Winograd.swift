@@ -138,7 +138,8 @@ func winogradConvolutionKernel(
   var task = shareStart(blocks.tasks, index, count)
   guard task < end, let scratch else { return }
   let tiles = tileScratch(scratch)
-  let memory = winogradScratch(p, scratch + tileScratchBytes, blocks.tiles &+ tileRows, tileColumns)
+  let memory = winogradScratch(
+    p, scratch + tileScratchBytes, blocks.tiles &+ tileRows, p.pointee.depth, tileColumns)
   var run: RegionRun?
   if let epilogue = p.pointee.epilogue {
     run = prepareRegion(epilogue, scratch + p.pointee.ownScratchBytes(unit))
@@ -153,7 +154,8 @@ func winogradConvolutionKernel(
     let high = rowsOfTiles &- t0 < blocks.tileRows ? rowsOfTiles &- t0 : blocks.tileRows
     let first = (n0 &* rowsOfTiles &+ t0) &* p.pointee.tileColumns
     let tileCount = images &* high &* p.pointee.tileColumns
-    transformSource(p, first, tileCount, memory)
+    transformSource(
+      p, first, tileCount, 0, p.pointee.source.step &* p.pointee.source.step, memory)
     multiplyPanels(p, first, tileCount, tiles, memory)
     if let run {
       let scale = p.pointee.target.step &* p.pointee.tile
@@ -165,17 +167,17 @@ func winogradConvolutionKernel(
   }
 }
 
-/// Lays out a share's scratch for `tiles` tiles, with `columns` results each.
+/// Lays out a share's scratch for `tiles` tiles of `depth` channels, with `columns` results each.
 func winogradScratch(
   _ p: UnsafePointer<WinogradArguments>, _ at: UnsafeMutableRawPointer, _ tiles: Int,
-  _ columns: Int
+  _ depth: Int, _ columns: Int
 ) -> WinogradScratch {
   let floats = (at + 8192).assumingMemoryBound(to: Float.self)
   let channels =
     p.pointee.source.channels > p.pointee.target.channels
     ? p.pointee.source.channels : p.pointee.target.channels
   let transformed = floats + (channels &+ 15) & ~15
-  let depthStride = tiles &* p.pointee.depth &+ 16
+  let depthStride = tiles &* depth &+ 16
   fillElements(0, floats, channels)
   return WinogradScratch(
     pixels: at.assumingMemoryBound(to: Source.self),
@@ -185,28 +187,29 @@ func winogradScratch(
     productStride: tiles &* columns &+ 16)
 }
 
-/// V of `count` tiles of the batch from tile `first` on.
+/// V of `count` tiles of the batch from tile `first` on, of some groups of the source.
 func transformSource(
-  _ p: UnsafePointer<WinogradArguments>, _ first: Int, _ count: Int, _ memory: WinogradScratch
+  _ p: UnsafePointer<WinogradArguments>, _ first: Int, _ count: Int, _ firstGroup: Int,
+  _ groups: Int, _ memory: WinogradScratch
 ) {
   let perRow = p.pointee.tileColumns
   let perImage = p.pointee.tileRows &* perRow
   let m = p.pointee.tile
   let step = p.pointee.source.step
   let channels = p.pointee.source.channels
-  let depth = step &* step &* channels
+  let depth = groups &* channels
   var t = 0
   while t < count {
     let n = (first &+ t) / perImage
     let inImage = first &+ t &- n &* perImage
     let i = inImage / perRow &* m &- p.pointee.top
     let j = inImage % perRow &* m &- p.pointee.left
-    var group = 0
-    while group < step &* step {
+    var at = 0
+    while at < groups {
+      let group = firstGroup &+ at
       pointPixels(p, n, i, j, group / step, group % step, memory)
-      transformPixels(
-        channels, memory, memory.transformed + (t &* depth &+ group &* channels))
-      group &+= 1
+      transformPixels(channels, memory, memory.transformed + (t &* depth &+ at &* channels))
+      at &+= 1
     }
     t &+= 1
   }

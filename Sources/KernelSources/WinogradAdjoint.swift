@@ -20,7 +20,7 @@ func winogradAdjointKernel(
   let tiles = tileScratch(scratch)
   let perImage = p.pointee.tileRows &* p.pointee.tileColumns
   let memory = winogradScratch(
-    p, scratch + tileScratchBytes, images &* perImage &+ tileRows, tileColumns)
+    p, scratch + tileScratchBytes, images &* perImage &+ tileRows, p.pointee.depth, tileColumns)
   let sums = memory.products + winogradPoints &* memory.productStride
   var run: RegionRun?
   if let epilogue = p.pointee.epilogue {

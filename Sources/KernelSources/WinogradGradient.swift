@@ -1,5 +1,5 @@
 // The filter gradient in Winograd's form: at each of the 36 points, the product of the image's transform with that of
-// dy, reduced over tiles. Tasks are splits of the batch by blocks of result channels; each sums its tiles in order in
+// dy, reduced over tiles. Tasks are splits of the batch by blocks of dw; each sums its tiles in order in
 // its own part of `partial`. The combining kernel adds the splits in order and transforms back to real taps.
 
 import KernelTable
@@ -16,27 +16,35 @@ func winogradFilterGradientKernel(
   let tiles = tileScratch(scratch)
   let blockColumns = p.pointee.gradientColumns
   let chunk = p.pointee.gradientTiles
-  let memory = winogradScratch(p, scratch + tileScratchBytes, chunk, blockColumns)
+  let memory = winogradScratch(
+    p, scratch + tileScratchBytes, chunk, p.pointee.gradientDepth, blockColumns)
   let perImage = p.pointee.tileRows &* p.pointee.tileColumns
-  let blocks = p.pointee.gradientBlocks
+  let depth = p.pointee.gradientDepth
+  let groups = p.pointee.gradientGroups
+  let rowBlocks = p.pointee.gradientRowBlocks
+  let blocks = rowBlocks &* p.pointee.gradientColumnBlocks
   let splits = p.pointee.gradientSplits
   while task < end {
     let split = task / blocks
-    let c0 = (task &- split &* blocks) &* blockColumns
+    let block = task &- split &* blocks
+    let rowBlock = block % rowBlocks
+    let c0 = block / rowBlocks &* blockColumns
     let columns =
       p.pointee.width &- c0 < blockColumns ? p.pointee.width &- c0 : blockColumns
     let sums =
-      p.pointee.partial! + (split &* winogradPoints &* p.pointee.partialStride &+ c0)
+      p.pointee.partial!
+      + (split &* winogradPoints &* p.pointee.partialStride
+        &+ rowBlock &* depth &* p.pointee.width &+ c0)
     let firstTile = shareStart(p.pointee.batch, split, splits) &* perImage
     let endTile = shareStart(p.pointee.batch, split &+ 1, splits) &* perImage
     var first = firstTile
     while first < endTile {
       let length = endTile &- first < chunk ? endTile &- first : chunk
-      transformSource(p, first, length, memory)
+      transformSource(p, first, length, rowBlock &* groups, groups, memory)
       transformOutputs(
         p, p.pointee.target, first, length, c0, columns, memory.products, memory.productStride,
         memory)
-      multiplyPoints(p, length, columns, sums, first > firstTile, tiles, memory)
+      multiplyPoints(p, length, depth, columns, sums, first > firstTile, tiles, memory)
       first &+= length
     }
     task &+= 1
@@ -45,10 +53,9 @@ func winogradFilterGradientKernel(
 
 /// sums[point][c][:] (+)= Σ over tiles of V[c] · D[:].
 @inline(__always) private func multiplyPoints(
-  _ p: UnsafePointer<WinogradArguments>, _ count: Int, _ columns: Int, _ sums: Target,
-  _ accumulate: Bool, _ tiles: TileScratch, _ memory: WinogradScratch
+  _ p: UnsafePointer<WinogradArguments>, _ count: Int, _ depth: Int, _ columns: Int,
+  _ sums: Target, _ accumulate: Bool, _ tiles: TileScratch, _ memory: WinogradScratch
 ) {
-  let depth = p.pointee.depth
   let partialStride = p.pointee.partialStride
   var point = 0
   while point < winogradPoints {

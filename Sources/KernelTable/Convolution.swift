@@ -141,6 +141,42 @@ package struct ConvolutionArguments {
   }
 }
 
+/// Arguments of `collect`: the last step of a convolution to few channels (forward), or of an input gradient to few
+/// channels (`backward`). `contributions` is [batch, sourceHeight, sourceWidth, kernelHeight, kernelWidth, channels].
+///
+///     target[n, i, j, c] = Σ u, v  contributions[n, i·sh − top + u, j·sw − left + v, u, v, c]
+///     backward:            Σ u, v  contributions[n, (i + top − u)/sh, (j + left − v)/sw, u, v, c]
+///
+/// over places inside of the source, and backward only where the divisions leave no rest.
+package struct CollectArguments {
+  package var contributions: UnsafePointer<Float>?
+  package var target: UnsafeMutablePointer<Float>?
+  package var epilogue: UnsafePointer<RegionArguments>?
+  package var backward = false
+  package var batch = 0
+  package var sourceHeight = 0
+  package var sourceWidth = 0
+  package var targetHeight = 0
+  package var targetWidth = 0
+  package var channels = 0
+  package var kernelHeight = 0
+  package var kernelWidth = 0
+  package var strideHeight = 1
+  package var strideWidth = 1
+  package var top = 0
+  package var left = 0
+  package init() {}
+
+  /// Contributions of one source pixel, and of a row of them.
+  package var taps: Int { @inline(never) get { kernelHeight * kernelWidth * channels } }
+  package var sourceRowFloats: Int { @inline(never) get { sourceWidth * taps } }
+  /// The largest useful number of shares.
+  package var tasks: Int { @inline(never) get { batch } }
+  /// Scratch of one share.
+  @inline(never)
+  package func scratchBytes() -> Int { epilogue?.pointee.scratchBytes() ?? 0 }
+}
+
 /// Below so many channels the patch of a pixel is gathered into one contiguous row first.
 package let convolutionFewChannels = 8
 /// Pixels that the filter gradient takes at once, at most a row of the image more.

@@ -56,6 +56,9 @@ package struct KernelTable {
   package var convolutionFilterGradient: Kernel = unfilledKernel
   package var convolutionFilterGradientCombine: Kernel = unfilledKernel
 
+  // The end of convolutions to few channels. CollectArguments.
+  package var collect: Kernel = unfilledKernel
+
   // Convolutions in Winograd's form. WinogradArguments each.
   package var winogradFilter: Kernel = unfilledKernel
   package var winogradConvolution: Kernel = unfilledKernel

@@ -159,37 +159,48 @@ package struct WinogradArguments {
 
   /// Columns of dw that one task makes: the groups or panels that it transforms dy for.
   package var gradientColumns: Int { @inline(never) get { width < 128 ? width : 128 } }
-  /// Blocks of such columns.
-  package var gradientBlocks: Int {
+  /// Groups of the image that one task transforms: half of them.
+  package var gradientGroups: Int { @inline(never) get { source.step == 2 ? 2 : 1 } }
+  /// Rows of dw that one task makes.
+  package var gradientDepth: Int { @inline(never) get { gradientGroups * source.channels } }
+  /// Blocks of rows and of columns.
+  package var gradientRowBlocks: Int { @inline(never) get { depth / gradientDepth } }
+  package var gradientColumnBlocks: Int {
     @inline(never) get { (width + gradientColumns - 1) / gradientColumns }
   }
-  /// Chunks of images that are summed apart, so that there are at least 8 tasks.
+  /// Chunks of images that are summed apart, for at least 8 tasks, unless a chunk had so few tiles that reading
+  /// and writing its sums took long beside making them.
   package var gradientSplits: Int {
     @inline(never) get {
-      let wanted = (7 + gradientBlocks) / gradientBlocks
-      return batch < wanted ? batch : wanted
+      let blocks = gradientRowBlocks * gradientColumnBlocks
+      let wanted = (7 + blocks) / blocks
+      let useful = batch * tileRows * tileColumns / 512
+      let splits = wanted < useful ? wanted : useful
+      return splits < 1 ? 1 : batch < splits ? batch : splits
     }
   }
   /// The largest useful number of shares of `winogradFilterGradient`.
-  package var gradientTasks: Int { @inline(never) get { gradientBlocks * gradientSplits } }
+  package var gradientTasks: Int {
+    @inline(never) get { gradientRowBlocks * gradientColumnBlocks * gradientSplits }
+  }
   /// Elements between two points of `partial`.
   package var partialStride: Int { @inline(never) get { depth * width + 16 } }
   /// Elements of `partial`.
   package var partialCount: Int {
     @inline(never) get { gradientSplits * winogradPoints * partialStride + 64 }
   }
-  /// Tiles that one chunk of the filter gradient takes.
+  /// Tiles that one chunk of the filter gradient takes: sums pass through the registers once a chunk.
   package var gradientTiles: Int {
     @inline(never) get {
-      let tiles = tilesInCache((depth + gradientColumns) / 2)
-      return tiles < 24 ? 24 : tiles
+      let tiles = tilesInCache((gradientDepth + gradientColumns) / 2)
+      return tiles < 64 ? 64 : tiles
     }
   }
   /// Scratch of one share of `winogradFilterGradient`.
   @inline(never)
   package func gradientScratchBytes(_ unit: GemmUnit) -> Int {
     let floats =
-      winogradPoints * (gradientTiles * (depth + gradientColumns) + 64) + source.channels
+      winogradPoints * (gradientTiles * (gradientDepth + gradientColumns) + 64) + source.channels
       + target.channels
     return (matrixScratchBytes + floats * 4 + 16384 + 63) / 64 * 64
   }
@@ -208,9 +219,9 @@ package struct WinogradBlocks {
   package var tiles: Int
 }
 
-/// So many tiles that 36 points of `depth` channels fill about half a megabyte.
+/// So many tiles that 36 points of `depth` channels fill 384 KiB.
 @inline(never)
 private func tilesInCache(_ depth: Int) -> Int {
-  let tiles = (512 << 10) / (winogradPoints * 4 * depth) / 12 * 12
+  let tiles = (384 << 10) / (winogradPoints * 4 * depth) / 12 * 12
   return tiles < 12 ? 12 : tiles > 192 ? 192 : tiles
 }
