@@ -55,7 +55,8 @@ import Testing
     // To one channel, forward and backward: products whose columns are taps.
     Geometry(n: 3, h: 9, w: 8, c: 16, o: 1, kh: 4, kw: 4, stride: [1, 1], padding: [1, 2, 1, 2]),
     Geometry(n: 2, h: 7, w: 10, c: 33, o: 1, kh: 3, kw: 5, stride: [2, 3], padding: [1, 0, 2, 2]),
-    Geometry(n: 2, h: 14, w: 13, c: 1, o: 32, kh: 5, kw: 5, stride: [2, 2], padding: [1, 2, 2, 2]),
+    Geometry(
+      n: 2, h: 14, w: 13, c: 1, o: 32, kh: 5, kw: 5, stride: [2, 2], padding: [1, 2, 2, 2]),
     Geometry(n: 2, h: 6, w: 7, c: 1, o: 17, kh: 2, kw: 3, stride: [3, 2], padding: [0, 0, 1, 0]),
     Geometry(n: 2, h: 3, w: 3, c: 40, o: 1, kh: 5, kw: 5, stride: [1, 1], padding: [4, 4, 4, 4]),
   ]
