@@ -274,11 +274,18 @@ extension ConvolutionOperation {
     try visitor.attribute("upsample", &upsample, default: [1, 1])
   }
 
-  /// Two operations a multiply-add.
+  /// Two operations a multiply-add; in Winograd's form those of the products in its domain.
   package func cost(_ operands: [TensorType], _ results: [TensorType]) -> Cost {
-    Cost(
-      flops: 2 * ((try? geometry(operands))?.multiplyAdds ?? 0),
-      bytes: Cost.traffic(operands, results))
+    let sizes = try? geometry(operands)
+    let form = sizes.flatMap { sizes -> WinogradForm? in
+      switch method {
+      case .direct: nil
+      case .winograd: WinogradForm(sizes, direction)
+      case .winogradAdjoint: WinogradForm(sizes, .adjointInputGradient)
+      }
+    }
+    let multiplyAdds = form?.executedMultiplyAdds ?? sizes?.multiplyAdds ?? 0
+    return Cost(flops: 2 * multiplyAdds, bytes: Cost.traffic(operands, results))
   }
 }
 
