@@ -46,4 +46,7 @@ package func fillKernelTable(_ table: UnsafeMutablePointer<KernelTable>) {
   table.pointee.maxPoolGather = maxPoolGatherKernel
   table.pointee.averagePool = averagePoolKernel
   table.pointee.averagePoolGradient = averagePoolGradientKernel
+  table.pointee.multiplyAdd = multiplyAddKernel
+  table.pointee.triad = triadKernel
+  table.pointee.multiplyAddChains = multiplyAddChainCount
 }

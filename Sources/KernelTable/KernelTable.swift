@@ -96,5 +96,11 @@ package struct KernelTable {
   package var averagePool: Kernel = unfilledKernel
   package var averagePoolGradient: Kernel = unfilledKernel
 
+  // The machine's limits. MultiplyAddArguments, TriadArguments.
+  package var multiplyAdd: Kernel = unfilledKernel
+  package var triad: Kernel = unfilledKernel
+  /// Independent vectors that a round of `multiplyAdd` advances.
+  package var multiplyAddChains = 0
+
   package init() {}
 }
