@@ -54,14 +54,15 @@ extension CPUBackend: LimitMeasuring {
     return 3 * Double(Self.streamBytes) / best
   }
 
-  /// Bytes of each of the three arrays: twice the last cache, where the system tells its size.
+  /// Bytes of each of the three arrays: as the last cache, where the system tells its size. By the
+  /// time a line is read again, twice as much as fits has passed.
   private static var streamBytes: Int {
     #if canImport(Glibc)
       let cache = Int(sysconf(Int32(_SC_LEVEL3_CACHE_SIZE)))
     #else
       let cache = 0
     #endif
-    return min(max(64 << 20, 2 * cache), 512 << 20)
+    return min(max(32 << 20, cache), 512 << 20)
   }
 
   private func seconds<T>(_ kernel: Kernel, _ arguments: inout T, shares: Int) -> Double {

@@ -7,6 +7,7 @@ package func ganExec(_ arguments: [String], console: Console = .standard()) -> I
     commands: [
       Command(TrainCommand.spec, TrainCommand.run), Command(SampleCommand.spec, SampleCommand.run),
       Command(EvalCommand.spec, EvalCommand.run), Command(CheckCommand.spec, CheckCommand.run),
+      Command(BenchCommand.spec, BenchCommand.run),
       Command(ProfileCommand.spec, ProfileCommand.run),
       Command(DataCommand.spec, DataCommand.run), Command(DevicesCommand.spec, DevicesCommand.run),
     ], fallback: nil, console: console)

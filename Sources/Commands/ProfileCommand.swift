@@ -1,6 +1,7 @@
 // `gan-exec profile FILE`: where the time of a training step goes, kernel by kernel.
 
 import Basics
+import Elaboration
 import GraphIR
 import Planning
 import Runtime
@@ -12,7 +13,7 @@ package enum ProfileCommand {
     "Runs some training steps and shows the time of each kernel.",
     options: [
       OptionSpec("--steps", "N", "how many steps to measure (default 10)"),
-      OptionSpec("--data", "SOURCE", "replace the named data sets, or one source by NAME=SOURCE"),
+      OptionSpec("--data", "SOURCE", "train on this data (default: random numbers of its shapes)"),
       OptionSpec("--batch", "N", "the same as --set batch=N"),
       OptionSpec("--seed", "N", "the run's seed (default 0)"),
       OptionSpec("--all", nil, "every kernel, not only the longest 25"),
@@ -25,52 +26,56 @@ package enum ProfileCommand {
     let workplace = try Workplace(arguments)
     let source = try ProgramSource(
       path: arguments.positionals[0], settings: try arguments.settings())
-    let feeder = try DataFeeder(
-      source.program.data, replacements: try dataReplacements(arguments, source.program.data),
-      limits: ClassLimit.ofData(source.program.dataGraphs), resolver: workplace.resolver,
-      seed: seed)
-    let session = try Session(
-      program: source.program, backend: workplace.backend, seed: seed, compiler: workplace.compiler)
-    session.initialize()
-    let executable = try session.stepExecutable(blocks: 0)
+    let timed = try TimedProgram(
+      source.program, workplace, seed: seed,
+      data: try feeder(arguments, source.program, workplace, seed))
+    let executable = try timed.stepExecutable()
     guard let profiling = executable as? any Profiling else {
       throw EnvironmentFailure("the backend \(workplace.backend.name) cannot time its kernels")
     }
-    // The first steps touch memory and wake threads.
-    for step in 0..<2 {
-      _ = try session.runStep(StepClock(step: step, epoch: 0), blocks: 0, data: feeder)
-    }
-    var times: [Double] = []
+    let limits = try MachineLimits(workplace.backend)
+    try BenchCommand.warmUp { try timed.step() }
     profiling.isProfiling = true
-    for step in 2..<2 + steps {
-      let began = monotonicSeconds()
-      _ = try session.runStep(StepClock(step: step, epoch: 0), blocks: 0, data: feeder)
-      times.append((monotonicSeconds() - began) * 1000)
-    }
-    let median = times.sorted()[times.count / 2]
+    let times = try BenchCommand.repeated(steps) { try timed.step() }
+    let median = Spread(milliseconds: times).median
     console.print(
       "\(source.program.model) on \(workplace.backend.summary): \(Progress.short(median)) ms a step "
         + "(median of \(steps))\n")
-    console.print(table(profiling.profile, executable.plan.graph, arguments.has("--all"), steps))
+    console.print(
+      table(
+        profiling.profile, executable.plan.graph, arguments.has("--all"), steps,
+        peak: limits.arithmetic))
     return ExitCode.done
   }
 
+  /// The data that was asked for; nil where nothing was.
+  private static func feeder(
+    _ arguments: ParsedArguments, _ program: Program, _ workplace: Workplace, _ seed: UInt64
+  ) throws -> DataFeeder? {
+    guard arguments.has("--data") else { return nil }
+    return try DataFeeder(
+      program.data, replacements: try dataReplacements(arguments, program.data),
+      limits: ClassLimit.ofData(program.dataGraphs), resolver: workplace.resolver, seed: seed)
+  }
+
   private static func table(
-    _ profile: [ProfileEntry], _ graph: Graph, _ all: Bool, _ steps: Int
+    _ profile: [ProfileEntry], _ graph: Graph, _ all: Bool, _ steps: Int, peak: Double
   ) -> String {
     let total = Double(profile.reduce(0) { $0 + $1.nanoseconds })
     let sorted = profile.sorted { $0.nanoseconds > $1.nanoseconds }
-    var text = "      ms  share  GFLOP/s    GB/s  kernel\n"
+    var text = "      ms  share  GFLOP/s  % of peak    GB/s  kernel\n"
     for entry in all ? sorted[...] : sorted.prefix(25) {
       let milliseconds = Double(entry.nanoseconds) / 1e6 / Double(steps)
-      var rates = "                 "
+      var rates = String(repeating: " ", count: 28)
       var what = entry.kernel
       if let id = entry.node {
         let node = graph.nodes[id]
         let cost = node.operation.cost(
           graph.types(of: node.operands), graph.types(of: node.results))
         let seconds = Double(max(1, entry.nanoseconds)) / 1e9 / Double(steps)
-        rates = column(cost.flops / 1e9 / seconds, 9) + column(cost.bytes / 1e9 / seconds, 8)
+        rates =
+          column(cost.flops / 1e9 / seconds, 9) + column(100 * cost.flops / seconds / peak, 11)
+          + column(cost.bytes / 1e9 / seconds, 8)
         let types = graph.types(of: node.results).map(\.description).joined(separator: ", ")
         what += "  \(types)  line \(node.origin.line) \(node.origin.path)"
         if let note = node.origin.notes.first { what += " (\(note))" }

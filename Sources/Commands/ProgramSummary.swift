@@ -30,14 +30,7 @@ struct ProgramSummary {
       plan = Planner().plan(outcome.graph)
       operations = train.graph.nodes.count
       kernels = plan.order.count
-      var total = Cost(flops: 0, bytes: 0)
-      for node in outcome.graph.nodes.elements {
-        total =
-          total
-          + node.operation.cost(
-            outcome.graph.types(of: node.operands), outcome.graph.types(of: node.results))
-      }
-      cost = total
+      cost = outcome.graph.cost
     }
   }
 

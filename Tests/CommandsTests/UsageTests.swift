@@ -16,7 +16,7 @@ import Testing
       ),
       (
         exec as ([String]) -> CommandResult,
-        ["train", "sample", "eval", "check", "data", "devices"]
+        ["train", "sample", "eval", "check", "bench", "profile", "data", "devices"]
       ),
     ] {
       for command in commands {

@@ -1,0 +1,143 @@
+// `gan-exec bench FILE`: how fast a program's training step runs on this machine, and how near to
+// what the machine can do. Trains on random data and writes nothing.
+
+import Basics
+import Elaboration
+import Formats
+import GraphIR
+import Passes
+import Runtime
+import Training
+
+package enum BenchCommand {
+  package static let spec = CommandSpec(
+    "bench", "FILE", count: 0...1,
+    "Times a program's training step on random data, against the machine's own limits.",
+    options: [
+      OptionSpec("--steps", "N", "how many steps to time (default: for three seconds, at least 5)"),
+      OptionSpec("--sample", nil, "time drawing a sample of 64 images too"),
+      OptionSpec("--name", "NAME", "which sample of the program (default: the first)"),
+      OptionSpec("--json", nil, "one JSON object instead of the table"),
+      OptionSpec("--batch", "N", "the same as --set batch=N"),
+    ])
+
+  /// The images of a timed sample.
+  static let sampleCount = 64
+
+  package static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
+    let steps = try arguments.integer("--steps", in: 1...1_000_000)
+    guard arguments.has("--sample") || !arguments.has("--name") else {
+      throw UsageError("--name chooses a sample and needs --sample")
+    }
+    let workplace = try Workplace(arguments)
+    guard let path = arguments.positionals.first else {
+      throw UsageError("expected FILE, found none")
+    }
+    let source = try ProgramSource(
+      path: path, settings: try arguments.settings(),
+      sampleCount: arguments.has("--sample") ? sampleCount : nil)
+    let sample = try arguments.has("--sample") ? chosenSample(source.program, arguments) : nil
+    let timed = try TimedProgram(source.program, workplace, seed: 0)
+    let report = try measure(timed, sample, steps: steps)
+    console.print(arguments.has("--json") ? report.json().text() + "\n" : report.text())
+    return ExitCode.done
+  }
+
+  private static func chosenSample(
+    _ program: Program, _ arguments: ParsedArguments
+  ) throws(UsageError) -> SampleProgram {
+    guard let name = arguments.value("--name") else {
+      if let first = program.samples.first { return first }
+      throw UsageError("the program has no sample block to time")
+    }
+    if let sample = program.samples.first(where: { $0.name == name }) { return sample }
+    let names = program.samples.compactMap(\.name)
+    throw UsageError(
+      "the program has no sample named '\(name)'", help: suggestion(for: name, in: names))
+  }
+
+  // MARK: Measuring
+
+  /// The order matters: nothing comes before the first step, and what takes memory comes last.
+  private static func measure(
+    _ timed: TimedProgram, _ sample: SampleProgram?, steps: Int?
+  ) throws -> BenchReport {
+    let executable = try timed.stepExecutable()
+    let firstStep = try timed.step()
+    let coldStart = ProcessFacts.secondsSinceStart()
+    let limits = try MachineLimits(timed.workplace.backend)
+    try warmUp { try timed.step() }
+    let times = try repeated(steps) { try timed.step() }
+    let resident = ProcessFacts.peakResidentBytes()
+    let losses = timed.reports
+    let drawn = try sample.map { sample in
+      try warmUp { try timed.draw(sample) }
+      return BenchReport.Sample(
+        name: sample.name, count: sample.count,
+        times: Spread(milliseconds: try repeated(nil, seconds: 1) { try timed.draw(sample) }))
+    }
+    return BenchReport(
+      model: timed.program.model, backend: timed.workplace.backend, steps: times.count,
+      times: Spread(milliseconds: times), examples: timed.examplesPerStep, losses: losses,
+      written: try writtenCost(timed.program), run: executable.plan.graph.cost,
+      limits: try limits.measuredAgain(), memory: executable.memory,
+      stateBytes: timed.stateBytes, residentBytes: resident, firstStep: firstStep,
+      coldStart: coldStart, sample: drawn)
+  }
+
+  /// The arithmetic of the step as the program says it: gradients expanded, nothing shared or
+  /// simplified.
+  private static func writtenCost(_ program: Program) throws -> Cost {
+    guard let train = program.train else { return Cost(flops: 0, bytes: 0) }
+    return try PassRunner(.unoptimized).run(train.graph).graph.cost
+  }
+
+  /// Twice, and on for a moment where that is quick: memory is touched, clocks rise.
+  static func warmUp(_ work: () throws -> Double) rethrows {
+    var total = 0.0
+    var count = 0
+    while count < 2 || total < 0.3 && count < 50 {
+      total += try work()
+      count += 1
+    }
+  }
+
+  /// The seconds of each of `count` runs, or of as many as fit into `seconds`, at least 5.
+  static func repeated(
+    _ count: Int?, seconds: Double = 3, _ work: () throws -> Double
+  ) rethrows -> [Double] {
+    var times: [Double] = []
+    var total = 0.0
+    while times.count < count ?? 5 || count == nil && total < seconds {
+      times.append(try work())
+      total += times[times.count - 1]
+    }
+    return times
+  }
+}
+
+/// What the machine can do at most.
+struct MachineLimits {
+  /// Operations a second of multiply-adds on registers.
+  var arithmetic: Double
+  /// Bytes a second; nil until it is measured.
+  var bandwidth: Double?
+  private let backend: any Backend & LimitMeasuring
+
+  /// Measures the arithmetic, which takes no memory.
+  init(_ backend: any Backend) throws(EnvironmentFailure) {
+    guard let measuring = backend as? any Backend & LimitMeasuring else {
+      throw EnvironmentFailure("the backend \(backend.name) cannot measure its device")
+    }
+    self.backend = measuring
+    arithmetic = try measuring.measureArithmetic()
+  }
+
+  /// With the better of two figures for the arithmetic, and with the bandwidth.
+  func measuredAgain() throws(EnvironmentFailure) -> MachineLimits {
+    var copy = self
+    copy.arithmetic = max(arithmetic, try backend.measureArithmetic())
+    copy.bandwidth = try backend.measureBandwidth()
+    return copy
+  }
+}

@@ -1,0 +1,80 @@
+// A program made ready to be timed: its states, its step, its data. `bench` and `profile` share it.
+
+import Basics
+import Elaboration
+import GraphIR
+import Runtime
+import Training
+
+/// Wall times of the same work done several times.
+struct Spread {
+  var median: Double
+  var least: Double
+  var most: Double
+
+  /// In milliseconds, from at least one time in seconds.
+  init(milliseconds seconds: [Double]) {
+    let sorted = seconds.sorted()
+    median = sorted[sorted.count / 2] * 1000
+    least = sorted[0] * 1000
+    most = sorted[sorted.count - 1] * 1000
+  }
+}
+
+final class TimedProgram {
+  let program: Program
+  let workplace: Workplace
+  let session: Session
+  private let data: any BatchSupplier
+  private var stepsDone = 0
+  /// The scalars that the last step reported.
+  private(set) var reports: [(name: String, value: Double)] = []
+
+  /// States have their first values. `data` nil stands for random batches of the declared shapes.
+  init(
+    _ program: Program, _ workplace: Workplace, seed: UInt64, data: (any BatchSupplier)? = nil
+  ) throws {
+    self.program = program
+    self.workplace = workplace
+    self.data = data ?? RandomBatches(program.data, seed: seed)
+    session = try Session(
+      program: program, backend: workplace.backend, seed: seed, compiler: workplace.compiler)
+    session.initialize()
+  }
+
+  func stepExecutable() throws -> any Executable { try session.stepExecutable(blocks: 0) }
+
+  /// Runs the next step, feeding its data and reading its scalars included. Returns its seconds.
+  @discardableResult
+  func step() throws -> Double {
+    let began = monotonicSeconds()
+    reports = try session.runStep(StepClock(step: stepsDone, epoch: 0), blocks: 0, data: data)
+      .reports
+    stepsDone += 1
+    return monotonicSeconds() - began
+  }
+
+  /// Draws a sample and reads it. Returns its seconds.
+  func draw(_ sample: SampleProgram) throws -> Double {
+    let began = monotonicSeconds()
+    _ = try session.draw(sample, data: data)
+    return monotonicSeconds() - began
+  }
+
+  /// The examples that one step takes of the source it takes most of; nil where there is no data.
+  var examplesPerStep: Int? {
+    program.data.filter { $0.batchesPerStep > 0 }
+      .map { ($0.type.shape.first ?? 1) * $0.batchesPerStep }.max()
+  }
+
+  var stateBytes: Int { program.states.reduce(0) { $0 + $1.type.byteCount } }
+}
+
+extension Graph {
+  /// The arithmetic and the memory traffic of all its nodes, each run once.
+  var cost: Cost {
+    nodes.elements.reduce(Cost(flops: 0, bytes: 0)) { total, node in
+      total + node.operation.cost(types(of: node.operands), types(of: node.results))
+    }
+  }
+}

@@ -1,0 +1,115 @@
+// `gan-exec bench` and `profile`: what they refuse, what they say. Times themselves are not tested.
+
+import Commands
+import Formats
+import Foundation
+import Testing
+
+/// A GAN of a few hundred numbers that asks for a data set that is not there, with labels.
+private let tiny = """
+  model "tiny"
+  let batch = 6
+  data images: [batch, 5] in -1...1 from "/nowhere/images.npy"
+  data labels: i32[batch] from "/nowhere/labels.npy", with: images
+  network generator(z: [n, 3]) -> [n, 5] { z |> dense(8) |> relu() |> dense(5) |> tanh() }
+  network discriminator(x: [n, 5]) -> [n, 1] { x |> dense(7) |> leakyReLU(0.2) |> dense(1) }
+  train(steps: 3) {
+    let fake = generator(normal([batch, 3]))
+    let dLoss = bceWithLogits(discriminator(images), 1) + bceWithLogits(discriminator(fake), 0)
+    update discriminator minimizing dLoss with adam(1e-3)
+    let gLoss = bceWithLogits(discriminator(generator(normal([batch, 3]))), 1)
+    update generator minimizing gLoss with adam(1e-3)
+    let classes = mean(onehot(labels, 10))
+    report dLoss, gLoss, classes
+  }
+  sample wide(count: 4) { generator(normal([count, 3])) }
+  """
+
+@Suite struct BenchTests {
+  @Test func wrongUsage() throws {
+    let graph = Places.graph("vanilla-gan")
+    let cases: [(arguments: [String], says: String)] = [
+      (["bench"], "FILE"), (["bench", graph, "more"], "more"),
+      (["bench", graph, "--steps", "0"], "--steps"), (["bench", graph, "--steps", "x"], "'x'"),
+      (["bench", graph, "--name", "final"], "--sample"),
+      (["bench", graph, "--sample", "--name", "final"], "'final'"),
+      (["bench", graph, "--json=yes"], "no value"), (["bench", graph, "--threads", "0"], "0"),
+      (["bench", graph, "--set", "bach=3"], "batch"),
+    ]
+    for (arguments, says) in cases {
+      let result = exec(arguments)
+      #expect(result.code == 2, "\(arguments): \(result.messages)")
+      #expect(result.messages.contains(says), "\(arguments): \(result.messages)")
+      #expect(result.output.isEmpty)
+    }
+    #expect(exec("bench", "/nowhere.gan").code == 3)
+    let folder = try TemporaryFolder()
+    let empty = try folder.write("", to: "empty.gan")
+    #expect(exec("bench", empty).code == 1)
+    #expect(exec("bench", empty, "--sample").code == 2)
+  }
+
+  @Test func keysOfJSON() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.write(tiny, to: "tiny.gan")
+    let result = exec(
+      "bench", path, "--steps", "3", "--json", "--sample", "--name", "wide", "--threads", "2")
+    #expect(result.code == 0, "\(result.messages)")
+    let json = try JSONValue.parse(result.output, name: "json")
+    #expect(
+      json.objectValue?.map(\.key) == [
+        "model", "backend", "steps", "images_per_step", "ms_median", "ms_min", "ms_max",
+        "images_per_second", "written", "run", "peak_gflops", "bandwidth_gb_s", "arena_bytes",
+        "state_bytes", "planned_bytes", "resident_bytes", "first_step_ms", "cold_start_s",
+        "reports", "sample",
+      ])
+    #expect(json["model"]?.stringValue == "tiny")
+    #expect(json["steps"]?.intValue == 3)
+    #expect(json["images_per_step"]?.intValue == 6)
+    func positive(_ value: JSONValue?, _ key: String) {
+      #expect(value?.doubleValue ?? 0 > 0, "\(key)")
+    }
+    for key in [
+      "ms_median", "images_per_second", "peak_gflops", "bandwidth_gb_s", "arena_bytes",
+      "state_bytes", "planned_bytes", "first_step_ms",
+    ] { positive(json[key], key) }
+    #if os(Linux)
+      for key in ["resident_bytes", "cold_start_s"] { positive(json[key], key) }
+    #endif
+    for graph in ["written", "run"] {
+      for key in ["gflop", "gflops", "peak_share"] { positive(json[graph]?[key], key) }
+    }
+    // What the passes leave is no more than what was written.
+    let written = json["written"]?["gflop"]?.doubleValue ?? 0
+    #expect(json["run"]?["gflop"]?.doubleValue ?? .infinity <= written)
+    #expect(json["sample"]?["name"]?.stringValue == "wide")
+    #expect(json["sample"]?["count"]?.intValue == 64)
+    positive(json["sample"]?["images_per_second"], "images_per_second")
+    // A tenth of one-hot rows is ones: labels are drawn from the ten classes, never out of range.
+    #expect(abs((json["reports"]?["classes"]?.doubleValue ?? 0) - 0.1) < 1e-6)
+    let losses = ["dLoss", "gLoss"].map { json["reports"]?[$0]?.doubleValue ?? .nan }
+    #expect(losses.allSatisfy { $0 > 0 && $0 < 100 }, "\(losses)")
+    // Nothing is left on the disk.
+    #expect(try FileIO.list(folder.path) == ["tiny.gan"])
+  }
+
+  @Test func tables() throws {
+    let folder = try TemporaryFolder()
+    let kept = try folder.write(tiny, to: "tiny.gan")
+    let bench = exec("bench", kept, "--steps", "2", "--batch", "8")
+    #expect(bench.code == 0, "\(bench.messages)")
+    for row in [
+      "tiny on ", "ms (median of 2;", "images a second", "as written", "as run", "% of the peak",
+      "GB/s", "planned memory", "first step",
+    ] {
+      #expect(bench.output.contains(row), "\(row): \(bench.output)")
+    }
+    #expect(!bench.output.contains("sample "))
+    let profile = exec("profile", kept, "--steps", "2")
+    #expect(profile.code == 0, "\(profile.messages)")
+    #expect(profile.output.contains("  % of peak  "))
+    #expect(profile.output.contains("launches a step"))
+    // Where data is named, it is looked for.
+    #expect(exec("profile", kept, "--data", "images=/nowhere").code == 3)
+  }
+}
