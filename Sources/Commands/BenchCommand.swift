@@ -12,11 +12,18 @@ import Training
 package enum BenchCommand {
   package static let spec = CommandSpec(
     "bench", "FILE", count: 0...1,
-    "Times a program's training step on random data, against the machine's own limits.",
+    "Times a program's training step on random data, against the machine's own limits; "
+      + "with --kernels, FILE may be left out.",
     options: [
-      OptionSpec("--steps", "N", "how many steps to time (default: for three seconds, at least 5)"),
+      OptionSpec(
+        "--steps", "N",
+        "how many steps, or runs of each kernel, to time (default: some seconds' worth, at least 5)"
+      ),
       OptionSpec("--sample", nil, "time drawing a sample of 64 images too"),
       OptionSpec("--name", "NAME", "which sample of the program (default: the first)"),
+      OptionSpec(
+        "--kernels", nil,
+        "time each product and convolution of the step alone; without FILE, those of known layers"),
       OptionSpec("--json", nil, "one JSON object instead of the table"),
       OptionSpec("--batch", "N", "the same as --set batch=N"),
     ])
@@ -29,16 +36,46 @@ package enum BenchCommand {
     guard arguments.has("--sample") || !arguments.has("--name") else {
       throw UsageError("--name chooses a sample and needs --sample")
     }
-    let workplace = try Workplace(arguments)
+    if arguments.has("--kernels") { return try runKernels(arguments, console, runs: steps) }
     guard let path = arguments.positionals.first else {
       throw UsageError("expected FILE, found none")
     }
+    let workplace = try Workplace(arguments)
     let source = try ProgramSource(
       path: path, settings: try arguments.settings(),
       sampleCount: arguments.has("--sample") ? sampleCount : nil)
     let sample = try arguments.has("--sample") ? chosenSample(source.program, arguments) : nil
     let timed = try TimedProgram(source.program, workplace, seed: 0)
     let report = try measure(timed, sample, steps: steps)
+    console.print(arguments.has("--json") ? report.json().text() + "\n" : report.text())
+    return ExitCode.done
+  }
+
+  private static func runKernels(
+    _ arguments: ParsedArguments, _ console: Console, runs: Int?
+  ) throws -> Int32 {
+    guard !arguments.has("--sample") else {
+      throw UsageError("--kernels and --sample exclude each other: kernels are those of the step")
+    }
+    let batch = try arguments.integer("--batch", in: 1...4096)
+    let workplace = try Workplace(arguments)
+    let title: String
+    let kernels: [LoneKernel]
+    if let path = arguments.positionals.first {
+      let program = try ProgramSource(path: path, settings: try arguments.settings()).program
+      guard let train = program.train else {
+        throw Diagnostic("train.missing", "the program has no train block")
+      }
+      title = program.model
+      kernels = try LoneKernel.all(of: try workplace.compiler.compile(train.graph).plan.graph)
+    } else {
+      if let setting = arguments.value("--set") {
+        throw UsageError("--set \(setting) needs a FILE whose hyperparameter it is")
+      }
+      title = "known layers"
+      kernels = try LoneKernel.standard(batch: batch ?? 64)
+    }
+    let report = try KernelReport(title, kernels, on: workplace.backend, runs: runs)
     console.print(arguments.has("--json") ? report.json().text() + "\n" : report.text())
     return ExitCode.done
   }
@@ -93,10 +130,10 @@ package enum BenchCommand {
   }
 
   /// Twice, and on for a moment where that is quick: memory is touched, clocks rise.
-  static func warmUp(_ work: () throws -> Double) rethrows {
+  static func warmUp(seconds: Double = 0.3, _ work: () throws -> Double) rethrows {
     var total = 0.0
     var count = 0
-    while count < 2 || total < 0.3 && count < 50 {
+    while count < 2 || total < seconds && count < 50 {
       total += try work()
       count += 1
     }

@@ -170,3 +170,14 @@ func number(_ value: Double?) -> JSONValue {
 }
 
 func number(_ value: Int?) -> JSONValue { value.map { .int($0) } ?? .null }
+
+/// A number with two or three decimals, right-aligned.
+func column(_ value: Double, _ width: Int, decimals: Int = 2) -> String {
+  guard value.isFinite, abs(value) < 1e12 else { return String(repeating: " ", count: width) }
+  let unit = decimals == 2 ? 100 : 1000
+  let scaled = Int((value * Double(unit)).rounded())
+  let fraction = String(scaled % unit)
+  let zeros = String(repeating: "0", count: decimals - fraction.count)
+  let digits = "\(scaled / unit).\(zeros)\(fraction)"
+  return String(repeating: " ", count: max(1, width - digits.count)) + digits
+}

@@ -86,13 +86,4 @@ package enum ProfileCommand {
     return text
       + "\(profile.count) launches a step, \(Progress.short(total / 1e6 / Double(steps))) ms in kernels\n"
   }
-
-  /// A number with two decimals, right-aligned.
-  private static func column(_ value: Double, _ width: Int) -> String {
-    guard value.isFinite, abs(value) < 1e12 else { return String(repeating: " ", count: width) }
-    let hundredths = Int((value * 100).rounded())
-    let fraction = hundredths % 100
-    let digits = "\(hundredths / 100).\(fraction < 10 ? "0" : "")\(fraction)"
-    return String(repeating: " ", count: max(1, width - digits.count)) + digits
-  }
 }

@@ -25,7 +25,8 @@ private let tiny = """
   sample wide(count: 4) { generator(normal([count, 3])) }
   """
 
-@Suite struct BenchTests {
+// One after the other: each takes all threads and some memory.
+@Suite(.serialized) struct BenchTests {
   @Test func wrongUsage() throws {
     let graph = Places.graph("vanilla-gan")
     let cases: [(arguments: [String], says: String)] = [
@@ -35,6 +36,9 @@ private let tiny = """
       (["bench", graph, "--sample", "--name", "final"], "'final'"),
       (["bench", graph, "--json=yes"], "no value"), (["bench", graph, "--threads", "0"], "0"),
       (["bench", graph, "--set", "bach=3"], "batch"),
+      (["bench", graph, "--kernels", "--sample"], "--sample"),
+      (["bench", "--kernels", "--set", "rate=3"], "rate=3"),
+      (["bench", "--kernels", "--batch", "none"], "none"),
     ]
     for (arguments, says) in cases {
       let result = exec(arguments)
@@ -47,6 +51,7 @@ private let tiny = """
     let empty = try folder.write("", to: "empty.gan")
     #expect(exec("bench", empty).code == 1)
     #expect(exec("bench", empty, "--sample").code == 2)
+    #expect(exec("bench", empty, "--kernels").code == 1)
   }
 
   @Test func keysOfJSON() throws {
@@ -111,5 +116,53 @@ private let tiny = """
     #expect(profile.output.contains("launches a step"))
     // Where data is named, it is looked for.
     #expect(exec("profile", kept, "--data", "images=/nowhere").code == 3)
+  }
+
+  /// Every product of the step is there, with its whole arithmetic; equal ones once.
+  @Test func kernelsOfAProgram() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.write(tiny, to: "tiny.gan")
+    // Unfused, a network has nothing but its products.
+    let result = exec("bench", path, "--kernels", "--json", "-O0", "--steps", "2")
+    #expect(result.code == 0, "\(result.messages)")
+    let json = try JSONValue.parse(result.output, name: "json")
+    #expect(
+      json.objectValue?.map(\.key) == [
+        "model", "backend", "peak_gflops", "bandwidth_gb_s", "kernels",
+      ])
+    let kernels = json["kernels"]?.arrayValue ?? []
+    for kernel in kernels {
+      #expect(
+        kernel.objectValue?.map(\.key) == [
+          "kernel", "attributes", "operands", "fused_steps", "count", "line", "path", "ms_median",
+          "ms_min", "ms_max", "gflop", "gflops", "peak_share", "gb_s",
+        ])
+      #expect(kernel["kernel"]?.stringValue == "matmul")
+      #expect(kernel["ms_median"]?.doubleValue ?? 0 > 0)
+    }
+    // images, fake and the generator's turn: 6×5 by 5×7.
+    let first = kernels.filter {
+      $0["operands"]?.arrayValue?.map(\.stringValue) == ["f32[6, 5]", "f32[5, 7]"]
+    }
+    #expect(first.count == 1)
+    #expect(first.first?["count"]?.intValue == 3)
+    #expect(first.first?["gflop"]?.doubleValue == 2 * 6 * 5 * 7 / 1e9)
+
+    let fused = exec("bench", path, "--kernels", "--steps", "1")
+    #expect(fused.code == 0, "\(fused.messages)")
+    #expect(fused.output.contains("matmul(f32[6, 5], f32[5, 7]) + "), "\(fused.output)")
+    #expect(fused.output.contains(" steps  line 6 "), "\(fused.output)")
+  }
+
+  /// Convolutions with their gradients, without a program.
+  @Test func kernelsOfKnownLayers() throws {
+    let result = exec("bench", "--kernels", "--json", "--batch", "1", "--steps", "1")
+    #expect(result.code == 0, "\(result.messages)")
+    let kernels = try JSONValue.parse(result.output, name: "json")["kernels"]?.arrayValue ?? []
+    for name in ["matmul", "conv2d", "conv2d_input_gradient", "conv2d_filter_gradient"] {
+      let some = kernels.filter { $0["kernel"]?.stringValue == name }
+      #expect(some.count >= 7, "\(name)")
+      #expect(some.allSatisfy { $0["gflops"]?.doubleValue ?? 0 > 0 })
+    }
   }
 }

@@ -1,0 +1,268 @@
+// `gan-exec bench --kernels`: each product and convolution of a program by itself, on random numbers,
+// as a graph of one node. What it shares with others in a step (packed weights, warm caches, the
+// turn of the threads) is not there, so the sum is not the step.
+
+import Basics
+import Formats
+import GraphIR
+import Operators
+import Planning
+import Runtime
+
+/// One node to be run alone.
+struct LoneKernel {
+  /// Its inputs are arguments, its constants stay constants.
+  var graph: Graph
+  var origin: Origin
+  /// How many nodes of the program are like it.
+  var count = 1
+
+  init(_ node: Node, in source: Graph) throws(Diagnostic) {
+    let builder = GraphBuilder(name: node.operation.mnemonic, stage: .fused, sharing: true)
+    var operands: [ValueID] = []
+    for operand in node.operands {
+      if let constant = source.producer(of: operand)?.operation as? Constant {
+        operands += try builder.add(constant, [])
+      } else {
+        let role = InputRole.argument(String(operands.firstUse(of: operand, in: node)))
+        operands.append(try builder.input(role, source.type(of: operand)))
+      }
+    }
+    let results = try builder.add(node.operation, operands)
+    for (index, result) in results.enumerated() { builder.output(.result(String(index)), result) }
+    graph = builder.finish()
+    origin = node.origin
+  }
+
+  /// An operation on operands of given types.
+  init(_ operation: any Operation, _ types: [TensorType]) throws(Diagnostic) {
+    let builder = GraphBuilder(name: operation.mnemonic, stage: .fused)
+    var operands: [ValueID] = []
+    for (index, type) in types.enumerated() {
+      operands.append(try builder.input(.argument(String(index)), type))
+    }
+    builder.output(.result("0"), try builder.add(operation, operands)[0])
+    graph = builder.finish()
+    origin = Origin()
+  }
+
+  private var node: Node { graph.nodes.elements[graph.nodes.count - 1] }
+  /// The product or convolution itself.
+  var operation: any Operation { Self.core(node.operation) }
+  /// The element-wise steps that run with it.
+  var fusedSteps: Int { (node.operation as? Fused)?.region.steps.count ?? 0 }
+  /// The types of the operation's own operands.
+  var operandTypes: [TensorType] {
+    let own = (node.operation as? Fused)?.rootOperandCount ?? node.operands.count
+    return graph.types(of: Array(node.operands.prefix(own)))
+  }
+  var cost: Cost {
+    node.operation.cost(graph.types(of: node.operands), graph.types(of: node.results))
+  }
+
+  private static func core(_ operation: any Operation) -> any Operation {
+    (operation as? Fused)?.root?.operation ?? operation
+  }
+
+  /// Whether a node's time is that of multiply-adds.
+  private static func isBound(_ operation: any Operation) -> Bool {
+    switch core(operation) {
+    case is MatMul, is Conv2D, is Conv2DInputGradient, is Conv2DFilterGradient: true
+    default: false
+    }
+  }
+
+  // MARK: Lists
+
+  /// The products and convolutions of a graph, equal ones once, in the graph's order.
+  static func all(of graph: Graph) throws -> [LoneKernel] {
+    var found: [LoneKernel] = []
+    var places: [String: Int] = [:]
+    for node in graph.nodes.elements where isBound(node.operation) {
+      let kernel = try LoneKernel(node, in: graph)
+      let text = GraphPrinter.text(kernel.graph)
+      if let place = places[text] {
+        found[place].count += 1
+      } else {
+        places[text] = found.count
+        found.append(kernel)
+      }
+    }
+    return found
+  }
+
+  /// Layers of GANs that are known well: the sizes that other frameworks are compared at.
+  static func standard(batch: Int) throws -> [LoneKernel] {
+    var list: [LoneKernel] = []
+    for (inputs, outputs) in [(1024, 784), (784, 512), (6272, 128), (128, 6272)] {
+      let (x, w) = (TensorType.f32(batch, inputs), TensorType.f32(inputs, outputs))
+      let y = TensorType.f32(batch, outputs)
+      list.append(try LoneKernel(MatMul(), [x, w]))
+      list.append(try LoneKernel(MatMul(transposeB: true), [y, w]))
+      list.append(try LoneKernel(MatMul(transposeA: true), [x, y]))
+    }
+    list.append(try LoneKernel(MatMul(), [.f32(2048, 2048), .f32(2048, 2048)]))
+    // Height and width, channels in and out, kernel, stride.
+    let layers = [
+      (28, 128, 128, 5, 1), (28, 128, 128, 4, 1), (14, 128, 128, 5, 1), (28, 128, 1, 4, 1),
+      (7, 256, 128, 5, 1), (28, 1, 64, 5, 2), (14, 64, 128, 5, 2),
+    ]
+    for (size, channels, filters, width, stride) in layers {
+      list += try convolutions(
+        TensorType.f32(batch, size, size, channels),
+        TensorType.f32(width, width, channels, filters),
+        stride)
+    }
+    return list
+  }
+
+  /// A layer with padding `same`: forward, by its input, by its filter.
+  private static func convolutions(
+    _ x: TensorType, _ w: TensorType, _ stride: Int
+  ) throws -> [LoneKernel] {
+    let size = x.shape[1]
+    let width = w.shape[0]
+    let output = (size + stride - 1) / stride
+    let missing = max(0, (output - 1) * stride + width - size)
+    let (before, after) = (missing / 2, missing - missing / 2)
+    let strides = [stride, stride]
+    let padding = [before, after, before, after]
+    let y = TensorType.f32(x.shape[0], output, output, w.shape[3])
+    return [
+      try LoneKernel(Conv2D(stride: strides, padding: padding), [x, w]),
+      try LoneKernel(
+        Conv2DInputGradient(stride: strides, padding: padding, inputSize: [size, size]), [y, w]),
+      try LoneKernel(
+        Conv2DFilterGradient(stride: strides, padding: padding, kernelSize: [width, width]),
+        [x, y]),
+    ]
+  }
+
+  // MARK: Running
+
+  /// Times so many runs on random numbers; nil for as many as fit into a quarter of a second.
+  func time(on backend: any Backend, runs: Int?) throws -> Spread {
+    let executable = try backend.load(Planner().plan(graph), states: backend.makeStateStore())
+    for (index, input) in graph.inputs.enumerated() {
+      let bytes = Self.randomBytes(graph.type(of: input.value), UInt32(index))
+      bytes.withUnsafeBytes { executable.write(input: index, $0) }
+    }
+    func run() -> Double {
+      let began = monotonicNanoseconds()
+      executable.run()
+      return Double(max(1, monotonicNanoseconds() - began)) * 1e-9
+    }
+    BenchCommand.warmUp(seconds: runs == nil ? 0.05 : 0, run)
+    return Spread(milliseconds: BenchCommand.repeated(runs, seconds: 0.25, run))
+  }
+
+  /// Floats in −1..<1, whole numbers and booleans 0 or 1; from some thousand elements on they repeat.
+  private static func randomBytes(_ type: TensorType, _ stream: UInt32) -> [UInt8] {
+    var random = PhiloxSequence(seed: 0, stream: stream)
+    var period: [UInt8] = []
+    for _ in 0..<min(type.count, 5003) {
+      let number = 2 * random.nextUniform() - 1
+      switch type.element {
+      case .f32: withUnsafeBytes(of: Float(number)) { period += $0 }
+      case .f64: withUnsafeBytes(of: number) { period += $0 }
+      case .i32, .bool: withUnsafeBytes(of: Int32(number < 0 ? 0 : 1)) { period += $0 }
+      }
+    }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(type.byteCount)
+    while bytes.count < type.byteCount { bytes += period.prefix(type.byteCount - bytes.count) }
+    return bytes
+  }
+}
+
+extension [ValueID] {
+  /// The number of an argument: that of the first operand of the node that is the same value.
+  fileprivate func firstUse(of operand: ValueID, in node: Node) -> Int {
+    node.operands.firstIndex(of: operand) ?? count
+  }
+}
+
+/// What the lone kernels took.
+struct KernelReport {
+  struct Row {
+    var kernel: LoneKernel
+    var times: Spread
+    var seconds: Double { times.median / 1000 }
+    /// Operations and bytes a second at the median.
+    var rate: Double { kernel.cost.flops / seconds }
+    var traffic: Double { kernel.cost.bytes / seconds }
+    /// Milliseconds of all that are like it.
+    var total: Double { times.median * Double(kernel.count) }
+  }
+
+  var title: String
+  var backend: any Backend
+  var limits: MachineLimits
+  /// The longest first.
+  var rows: [Row]
+
+  init(
+    _ title: String, _ kernels: [LoneKernel], on backend: any Backend, runs: Int?
+  ) throws {
+    self.title = title
+    self.backend = backend
+    let first = try MachineLimits(backend)
+    rows = try kernels.map { Row(kernel: $0, times: try $0.time(on: backend, runs: runs)) }
+      .sorted { $0.total > $1.total }
+    limits = try first.measuredAgain()
+  }
+
+  func text() -> String {
+    var text = "\(title) on \(backend.summary)\n" + table(MachineLimits.rows(limits)) + "\n"
+    text += "       ms  times    GFLOP  GFLOP/s  % of peak    GB/s  kernel\n"
+    for row in rows {
+      let count = String(row.kernel.count)
+      text +=
+        column(row.times.median, 9, decimals: 3)
+        + String(repeating: " ", count: max(1, 7 - count.count))
+      text +=
+        count + column(row.kernel.cost.flops / 1e9, 9, decimals: 3) + column(row.rate / 1e9, 9)
+      text += column(100 * row.rate / limits.arithmetic, 11) + column(row.traffic / 1e9, 8)
+      text += "  " + description(row.kernel) + "\n"
+    }
+    let total = rows.reduce(0) { $0 + $1.total }
+    let flops = rows.reduce(0) { $0 + $1.kernel.cost.flops * Double($1.kernel.count) }
+    let rate = total > 0 ? flops / total * 1000 : 0
+    return text + "\(Progress.short(total)) ms in all, \(Progress.short(rate / 1e9)) GFLOP/s, "
+      + "\(Progress.short(100 * rate / limits.arithmetic))% of the peak\n"
+  }
+
+  private func description(_ kernel: LoneKernel) -> String {
+    let operation = kernel.operation
+    let operands = kernel.operandTypes.map(\.description).joined(separator: ", ")
+    var text = "\(operation.mnemonic)(\(operands))\(GraphPrinter.attributes(of: operation))"
+    if kernel.fusedSteps > 0 {
+      text += " + \(kernel.fusedSteps) step\(kernel.fusedSteps == 1 ? "" : "s")"
+    }
+    if kernel.origin.line > 0 { text += "  line \(kernel.origin.line) \(kernel.origin.path)" }
+    return text
+  }
+
+  func json() -> JSONValue {
+    let list = rows.map { row -> JSONValue in
+      let operation = row.kernel.operation
+      let attributes = operation.attributes.map {
+        (key: $0.name, value: JSONValue.string(GraphPrinter.text($0.value)))
+      }
+      return [
+        "kernel": .string(operation.mnemonic), "attributes": .object(attributes),
+        "operands": .array(row.kernel.operandTypes.map { .string($0.description) }),
+        "fused_steps": .int(row.kernel.fusedSteps), "count": .int(row.kernel.count),
+        "line": .int(Int(row.kernel.origin.line)), "path": .string(row.kernel.origin.path),
+        "ms_median": number(row.times.median), "ms_min": number(row.times.least),
+        "ms_max": number(row.times.most), "gflop": number(row.kernel.cost.flops / 1e9),
+        "gflops": number(row.rate / 1e9), "peak_share": number(row.rate / limits.arithmetic),
+        "gb_s": number(row.traffic / 1e9),
+      ]
+    }
+    return .object(
+      [
+        (key: "model", value: .string(title)), (key: "backend", value: .string(backend.summary)),
+      ] + limits.members + [(key: "kernels", value: .array(list))])
+  }
+}
