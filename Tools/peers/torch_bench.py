@@ -1,5 +1,5 @@
 """PyTorch on the CPU: one full GAN training step. Modes: eager, compile (torch.compile of G and D),
-tutorial (vanilla_gan only: the tutorial's own loop: no detach, D gradients in the G step, default Adam)."""
+tutorial (vanilla-gan only: the tutorial's own loop: no detach, D gradients in the G step, default Adam)."""
 import os, sys
 from bench_common import *
 
@@ -15,6 +15,8 @@ import torch.nn.functional as F
 torch.set_num_threads(a.threads)
 torch.manual_seed(0)
 M, B, Z = a.model, BATCH[a.model], LATENT[a.model]
+# Both gradients at the same parameters, from one D(fake).
+JOINT = M in ("dcgan-mnist", "vanilla-gan-tf")
 NHWC = torch.channels_last if a.layout == "nhwc" else torch.contiguous_format
 
 
@@ -29,7 +31,7 @@ class View(nn.Module):
 
 
 L = lambda s: nn.LeakyReLU(s, inplace=True)
-if M == "fashiongan":
+if M == "fashion-gan":
     same = lambda i, o, k: nn.Conv2d(i, o, k, padding="same")
     up = lambda: nn.Upsample(scale_factor=2, mode="nearest")
     G = nn.Sequential(nn.Linear(128, 6272), L(.2), View(128, 7, 7), up(), same(128, 128, 5), L(.2), up(),
@@ -39,7 +41,7 @@ if M == "fashiongan":
     D = nn.Sequential(*block(1, 32), *block(32, 64), *block(64, 128), *block(128, 256), nn.Flatten(),
                       nn.Dropout(.4), nn.Linear(36864, 1), nn.Sigmoid())
     lr_g, lr_d, betas, eps = 1e-4, 1e-5, (.9, .999), 1e-7
-elif M == "dcgan_mnist":
+elif M == "dcgan-mnist":
     G = nn.Sequential(nn.Linear(100, 12544, bias=False), nn.BatchNorm1d(12544, 1e-3, .01), L(.3), View(256, 7, 7),
                       nn.ConvTranspose2d(256, 128, 5, 1, 2, bias=False), nn.BatchNorm2d(128, 1e-3, .01), L(.3),
                       nn.ConvTranspose2d(128, 64, 5, 2, 2, 1, bias=False), nn.BatchNorm2d(64, 1e-3, .01), L(.3),
@@ -47,7 +49,7 @@ elif M == "dcgan_mnist":
     D = nn.Sequential(nn.Conv2d(1, 64, 5, 2, 2), L(.3), nn.Dropout(.3), nn.Conv2d(64, 128, 5, 2, 2), L(.3),
                       nn.Dropout(.3), nn.Flatten(), nn.Linear(6272, 1))
     lr_g, lr_d, betas, eps = 1e-4, 1e-4, (.9, .999), 1e-7
-elif M == "dcgan_fashion":
+elif M == "dcgan-fashion":
     R = lambda: nn.ReLU(inplace=True)
     G = nn.Sequential(nn.Linear(100, 512), R(), nn.BatchNorm1d(512, 1e-3, .01), nn.Linear(512, 3136), R(),
                       nn.BatchNorm1d(3136, 1e-3, .01), View(64, 7, 7), nn.ConvTranspose2d(64, 32, 5, 2, 2, 1), R(),
@@ -55,7 +57,7 @@ elif M == "dcgan_fashion":
     D = nn.Sequential(nn.Conv2d(1, 32, 5, 2, 2), L(.2), nn.Conv2d(32, 64, 5, 2, 2), L(.2), nn.Flatten(),
                       nn.Linear(3136, 1), nn.Sigmoid())
     lr_g, lr_d, betas, eps = 1e-3, 1e-3, (.9, .999), 1e-7
-elif M == "dense_gan":
+elif M == "dense-gan":
     d = lambda i, o: [nn.Linear(i, o), L(.2), nn.Dropout(.3)]
     G = nn.Sequential(*d(100, 256), *d(256, 512), *d(512, 1024), nn.Linear(1024, 784), nn.Tanh(), View(28, 28))
     D = nn.Sequential(nn.Flatten(), nn.Linear(784, 512), L(.2), nn.Linear(512, 256), L(.2), nn.Linear(256, 1), nn.Sigmoid())
@@ -78,10 +80,10 @@ if a.ftz:
     torch.set_flush_denormal(True)
 if a.mode == "compile":
     import torch._functorch.config
-    torch._functorch.config.donated_buffer = M != "dcgan_mnist"      # its two backward passes share one graph
+    torch._functorch.config.donated_buffer = not JOINT      # two backward passes share one graph
     G, D = torch.compile(G), torch.compile(D)
 lo, hi = RANGE[M]
-shape = (B, 28, 28) if M == "dense_gan" else (B, 1, 28, 28)
+shape = (B, 28, 28) if M == "dense-gan" else (B, 1, 28, 28)
 POOL = [(torch.rand(shape) * (hi - lo) + lo).contiguous(memory_format=NHWC if len(shape) == 4 else torch.contiguous_format)
         for _ in range(4)]
 bce = nn.BCELoss()
@@ -107,7 +109,7 @@ def g_step(z, label, d_train=True):
     return loss.detach()
 
 
-def step_fashiongan(x):
+def step_fashion_gan(x):
     with torch.no_grad():
         fake = G(torch.randn(B, Z))
     optD.zero_grad(set_to_none=True)
@@ -119,9 +121,9 @@ def step_fashiongan(x):
     return ld.detach(), g_step(torch.randn(B, Z), zeros, d_train=False)
 
 
-def step_dcgan_mnist(x):
+def step_joint(x):
     fake = G(torch.randn(B, Z))
-    bl = F.binary_cross_entropy_with_logits
+    bl = F.binary_cross_entropy_with_logits if M == "dcgan-mnist" else bce
     yr, yf = D(x), D(fake)
     lg = bl(yf, ones)
     ld = bl(yr, ones) + bl(yf, zeros)
@@ -192,10 +194,9 @@ def step_vanilla_gan_tutorial(x):
     return ld.detach(), lg.detach()
 
 
-step_fn = {"fashiongan": step_fashiongan, "dcgan_mnist": step_dcgan_mnist, "dcgan_fashion": step_dcgan_fashion,
-           "dense_gan": step_dense_gan, "vanilla_gan": step_vanilla_gan}[M]
+step_fn = step_joint if JOINT else globals()["step_" + M.replace("-", "_")]
 if a.mode == "tutorial":
-    assert M == "vanilla_gan"
+    assert M == "vanilla-gan"
     step_fn = step_vanilla_gan_tutorial
 
 
@@ -206,7 +207,7 @@ def step():
     return ld.item(), lg.item()
 
 
-zs = torch.rand(SAMPLE_BATCH, Z) * 2 - 1 if M == "dcgan_fashion" else torch.randn(SAMPLE_BATCH, Z)
+zs = torch.rand(SAMPLE_BATCH, Z) * 2 - 1 if M == "dcgan-fashion" else torch.randn(SAMPLE_BATCH, Z)
 
 
 def sample():
