@@ -39,6 +39,8 @@ package struct KernelTable {
   package var gemmRows = 0
   /// Columns of the register tile: the width of a packed panel.
   package var gemmColumns = 0
+  /// Independent vectors that a round of `multiplyAdd` advances.
+  package var multiplyAddChains = 0
   package var unit: GemmUnit { GemmUnit(rows: gemmRows, columns: gemmColumns) }
 
   // Element-wise regions. RegionArguments.
@@ -99,8 +101,6 @@ package struct KernelTable {
   // The machine's limits. MultiplyAddArguments, TriadArguments.
   package var multiplyAdd: Kernel = unfilledKernel
   package var triad: Kernel = unfilledKernel
-  /// Independent vectors that a round of `multiplyAdd` advances.
-  package var multiplyAddChains = 0
 
   package init() {}
 }
