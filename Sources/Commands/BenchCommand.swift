@@ -43,7 +43,8 @@ package enum BenchCommand {
     let workplace = try Workplace(arguments)
     let source = try ProgramSource(
       path: path, settings: try arguments.settings(),
-      sampleCount: arguments.has("--sample") ? sampleCount : nil)
+      sampleCount: arguments.has("--sample")
+        ? SampleCount(sample: arguments.value("--name"), count: sampleCount) : nil)
     let sample = try arguments.has("--sample") ? chosenSample(source.program, arguments) : nil
     let timed = try TimedProgram(source.program, workplace, seed: 0)
     let report = try measure(timed, sample, steps: steps)
@@ -83,11 +84,9 @@ package enum BenchCommand {
   private static func chosenSample(
     _ program: Program, _ arguments: ParsedArguments
   ) throws(UsageError) -> SampleProgram {
-    guard let name = arguments.value("--name") else {
-      if let first = program.samples.first { return first }
-      throw UsageError("the program has no sample block to time")
-    }
-    if let sample = program.samples.first(where: { $0.name == name }) { return sample }
+    let name = arguments.value("--name")
+    if let sample = program.sample(named: name) { return sample }
+    guard let name else { throw UsageError("the program has no sample block to time") }
     let names = program.samples.compactMap(\.name)
     throw UsageError(
       "the program has no sample named '\(name)'", help: suggestion(for: name, in: names))

@@ -3,6 +3,8 @@
 import Commands
 import Formats
 import Foundation
+import CommandSupport
+import TestSupport
 import Testing
 
 /// A GAN of a few hundred numbers that asks for a data set that is not there, with labels.

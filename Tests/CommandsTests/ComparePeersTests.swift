@@ -2,6 +2,8 @@
 
 import Formats
 import Foundation
+import CommandSupport
+import TestSupport
 import Testing
 
 @Suite struct ComparePeersTests {
