@@ -13,6 +13,7 @@ import Planning
 package final class Arena: @unchecked Sendable {
   package let base: UnsafeMutableRawPointer
   package let byteCount: Int
+  private let mapped: UnsafeMutableRawBufferPointer
 
   /// Room for `byteCount` bytes, zero-filled; for 0 bytes there is still a valid address.
   package init(byteCount: Int, for purpose: String) throws(EnvironmentFailure) {
@@ -25,25 +26,25 @@ package final class Arena: @unchecked Sendable {
       throw EnvironmentFailure(
         "\(purpose) needs \(byteCount) bytes of memory; this machine has \(machine.partialValue)")
     }
-    let (padded, overflow) = max(byteCount, 1).addingReportingOverflow(alignment - 1)
-    var pointer: UnsafeMutableRawPointer?
+    // Fresh pages of the system are zero. They come when they are first touched, by the threads that work on them.
+    let (reserved, overflow) = max(byteCount, 1).addingReportingOverflow(2 * alignment)
+    let access = PROT_READ | PROT_WRITE
     guard byteCount >= 0, !overflow,
-      posix_memalign(&pointer, alignment, padded / alignment * alignment) == 0, let pointer
+      let start = mmap(nil, reserved, access, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+      start != MAP_FAILED
     else {
       throw EnvironmentFailure("\(byteCount) bytes of memory for \(purpose) are not to be had")
     }
+    mapped = UnsafeMutableRawBufferPointer(start: start, count: reserved)
+    base = start.alignedUp(toMultipleOf: alignment)
     #if canImport(Glibc)
       // Fewer page faults and misses; only a hint.
-      if byteCount >= 4 << 20 {
-        _ = madvise(pointer, padded / alignment * alignment, MADV_HUGEPAGE)
-      }
+      if byteCount >= 4 << 20 { _ = madvise(base, byteCount, MADV_HUGEPAGE) }
     #endif
-    memset(pointer, 0, padded / alignment * alignment)
-    base = pointer
     self.byteCount = byteCount
   }
 
-  deinit { free(base) }
+  deinit { munmap(mapped.baseAddress, mapped.count) }
 
   package func pointer(at offset: Int) -> UnsafeMutableRawPointer {
     precondition(offset >= 0 && offset <= byteCount)
