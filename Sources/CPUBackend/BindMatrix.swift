@@ -20,38 +20,61 @@ let bindMatMul: RootBinder = { (node, epilogue) throws(EnvironmentFailure) in
   let (m, n) = (c.shape[rank - 2], c.shape[rank - 1])
   let k = operation.transposeA ? a.shape[rank - 2] : a.shape[rank - 1]
 
-  var pack = PackArguments()
-  pack.source = UnsafePointer(b.floats)
-  pack.k = k
-  pack.n = n
-  pack.strideK = operation.transposeB ? 1 : n
-  pack.strideN = operation.transposeB ? k : 1
-  pack.batches = batches
-  pack.batchStride = k * n
-  let layout = [k, n, pack.strideK, pack.strideN, batches]
-  let key = PackKey(identity: b.identity, kernel: "pack", layout: layout)
-  let packed = node.context.packed(key, floats: pack.packedCount(unit)) { target in
-    var filled = pack
-    filled.packed = target
-    node.context.launch("pack", node.table.pack, filled, tasks: pack.tasks(unit))
-  }
-
   var product = MatmulArguments()
   product.a = UnsafePointer(a.floats)
-  product.packedB = UnsafePointer(packed)
-  product.c = c.floats
+  product.b = UnsafePointer(b.floats)
+  // An epilogue gets the product from the kernel's scratch.
+  product.c = epilogue == nil ? c.floats : nil
   product.m = m
   product.n = n
   product.k = k
   product.transposedA = operation.transposeA
   product.lda = operation.transposeA ? m : k
+  product.ldb = operation.transposeB ? k : n
   product.batches = batches
   product.batchStrideA = m * k
-  product.batchStrideB = packedMatrixCount(k: k, n: n, unit)
+  product.batchStrideB = k * n
   product.epilogue = epilogue
+  product.form = MatmulForm.best(
+    m: m, n: n, k: k, transposedA: operation.transposeA, transposedB: operation.transposeB)
+  var pack = PackArguments()
+  pack.k = k
+  pack.batches = batches
+  pack.batchStride = k * n
+  switch product.form {
+  case .direct: break
+  case .packed:
+    pack.n = n
+    pack.strideK = operation.transposeB ? 1 : n
+    pack.strideN = operation.transposeB ? k : 1
+    product.packed = packed(node, b, pack)
+  case .swapped:
+    pack.n = m
+    pack.strideK = operation.transposeA ? m : 1
+    pack.strideN = operation.transposeA ? 1 : k
+    pack.batchStride = m * k
+    product.packed = packed(node, a, pack)
+  }
+  product.batchStridePacked = packedMatrixCount(k: k, n: pack.n, unit)
   node.context.launch(
     "matmul", node.table.matmul, product, tasks: product.tasks(unit),
     scratch: product.scratchBytes(unit))
+}
+
+/// An operand of a product packed as `arguments` say, by a launch unless an earlier node did it.
+private func packed(
+  _ node: NodeBinding, _ operand: BoundTensor, _ arguments: PackArguments
+) -> UnsafePointer<Float> {
+  var pack = arguments
+  pack.source = UnsafePointer(operand.floats)
+  let unit = node.table.unit
+  let layout = [pack.k, pack.n, pack.strideK, pack.strideN, pack.batches]
+  let key = PackKey(identity: operand.identity, kernel: "pack", layout: layout)
+  let target = node.context.packed(key, floats: pack.packedCount(unit)) { target in
+    pack.packed = target
+    node.context.launch("pack", node.table.pack, pack, tasks: pack.tasks(unit))
+  }
+  return UnsafePointer(target)
 }
 
 /// The geometry that the three convolutions share: x [n, h, w, in], y [n, oh, ow, out].
@@ -184,6 +207,9 @@ let bindConv2DFilterGradient: Binder = { (node) throws(EnvironmentFailure) in
   }
 }
 
+/// Stands for a product that its kernel keeps in its scratch.
+nonisolated(unsafe) private let nowhere = UnsafeMutableRawPointer(bitPattern: 64)!
+
 /// A fused node: a region alone; a root with the region as its epilogue; or, where that cannot be, the one after the
 /// other.
 let bindFused: Binder = { (node) throws(EnvironmentFailure) in
@@ -206,7 +232,12 @@ let bindFused: Binder = { (node) throws(EnvironmentFailure) in
   let target = node.results.first { result in
     result.type == c && !others.contains { $0.pointer == result.pointer }
   }
-  let made = target ?? node.context.temporary(c)
+  let made: BoundTensor
+  if root is MatMul {
+    made = BoundTensor(pointer: nowhere, type: c)
+  } else {
+    made = target ?? node.context.temporary(c)
+  }
   let binding = try RegionBinding(
     node, fused.region, inputs: [made] + others, results: node.results)
   let needsHost = try binding.hostSteps().contains(true)

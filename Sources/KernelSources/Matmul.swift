@@ -3,9 +3,6 @@
 
 import KernelTable
 
-/// Steps of the reduction that a tile does at once: a piece of a panel (256 × 32 floats) then stays
-/// in the first-level cache for all tiles of rows; sums go through C between pieces.
-let reductionBlock = 256
 /// Bytes of scratch before the epilogue's: `matrixScratchBytes` of KernelTable.
 let tileScratchBytes = 32 << 10
 
@@ -71,23 +68,25 @@ func finishEdge(
   }
 }
 
-/// C[r, c] = Σₖ op(A)[r, k] · B[k, c], then the epilogue. MatmulArguments.
+/// C[r, c] = Σₖ op(A)[r, k] · op(B)[k, c], then the epilogue. MatmulArguments.
 func matmulKernel(
   _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
 ) {
   let p = arguments.assumingMemoryBound(to: MatmulArguments.self)
   let m = p.pointee.m
   let n = p.pointee.n
-  let blocks = matmulBlocks(m: m, n: n, GemmUnit(rows: tileRows, columns: tileColumns))
+  let unit = GemmUnit(rows: tileRows, columns: tileColumns)
+  let blocks = p.pointee.blocks(unit)
   let perBatch = blocks.rowBlocks &* blocks.columnBlocks
   let tasks = p.pointee.batches &* perBatch
   let end = shareStart(tasks, index &+ 1, count)
   var task = shareStart(tasks, index, count)
   guard task < end, let scratch else { return }
-  let tiles = tileScratch(scratch)
-  let epilogue = p.pointee.epilogue
+  let memory = p.pointee.memory(unit)
+  let own = scratch + tileScratchBytes
+  let made = (own + memory.block).assumingMemoryBound(to: Float.self)
   var run: RegionRun?
-  if let epilogue { run = prepareRegion(epilogue, scratch + tileScratchBytes) }
+  if let epilogue = p.pointee.epilogue { run = prepareRegion(epilogue, own + memory.bytes) }
   while task < end {
     let batch = task / perBatch
     let inBatch = task &- batch &* perBatch
@@ -96,34 +95,59 @@ func matmulKernel(
     let c0 = (inBatch &- rowBlock &* blocks.columnBlocks) &* blocks.columns
     let rows = m &- r0 < blocks.rows ? m &- r0 : blocks.rows
     let columns = n &- c0 < blocks.columns ? n &- c0 : blocks.columns
-    let c = p.pointee.c! + (batch &* m &+ r0) &* n
+    let first = (batch &* m &+ r0) &* n &+ c0
+    if var run {
+      matmulBlock(p, batch, r0, c0, rows, columns, made, columns, scratch)
+      runEpilogue(&run, first, rows, columns, blocks.columns, n, made)
+    } else if let c = p.pointee.c {
+      matmulBlock(p, batch, r0, c0, rows, columns, c + first, n, scratch)
+    }
+    task &+= 1
+  }
+}
+
+/// One block of the product: c[r·ldc + j] = C[r0 + r, c0 + j] for r < rows, j < columns.
+private func matmulBlock(
+  _ p: UnsafePointer<MatmulArguments>, _ batch: Int, _ r0: Int, _ c0: Int, _ rows: Int,
+  _ columns: Int, _ c: Target, _ ldc: Int, _ scratch: UnsafeMutableRawPointer
+) {
+  let k = p.pointee.k
+  let lda = p.pointee.lda
+  let ldb = p.pointee.ldb
+  let tiles = tileScratch(scratch)
+  let buffer = (scratch + tileScratchBytes).assumingMemoryBound(to: Float.self)
+  if k == 0 {
+    zeroBlock(c, ldc, rows, columns)
+    return
+  }
+  switch p.pointee.form {
+  case .packed:
     let a = p.pointee.a! + batch &* p.pointee.batchStrideA
-    let b = p.pointee.packedB! + batch &* p.pointee.batchStrideB
-    if p.pointee.k == 0 {
-      zeroBlock(c + c0, n, rows, columns)
-    } else if n < 8 {
+    let b = p.pointee.packed! + batch &* p.pointee.batchStridePacked
+    if p.pointee.n < 8 {
       if p.pointee.transposedA {
         narrowColumns(p, a + r0, b, c, rows)
       } else {
-        narrowRows(a + r0 &* p.pointee.lda, p.pointee.lda, b, c, n, rows, p.pointee.k, n)
+        narrowRows(a + r0 &* lda, lda, b, c, ldc, rows, k, columns)
       }
     } else if p.pointee.transposedA {
-      columnsBlock(p, a + r0, b + c0 &* p.pointee.k, c + c0, rows, columns, tiles)
+      columnsBlock(a + r0, lda, k, b + c0 &* k, c, ldc, rows, columns, tiles)
     } else {
-      rowsBlock(p, a + r0 &* p.pointee.lda, b + c0 &* p.pointee.k, c + c0, rows, columns, tiles)
+      rowsBlock(a + r0 &* lda, lda, k, b + c0 &* k, c, ldc, rows, columns, tiles)
     }
-    if let run {
-      if columns == n {
-        runRegion(run, (batch &* m &+ r0) &* n, rows &* n)
-      } else {
-        var r = r0
-        while r < r0 &+ rows {
-          runRegion(run, (batch &* m &+ r) &* n &+ c0, columns)
-          r &+= 1
-        }
-      }
+  case .direct:
+    let a = p.pointee.a! + batch &* p.pointee.batchStrideA
+    let b = p.pointee.b! + (batch &* p.pointee.batchStrideB &+ c0)
+    if p.pointee.transposedA {
+      directColumnsBlock(a + r0, lda, k, b, ldb, c, ldc, rows, columns, tiles, buffer)
+    } else {
+      directRowsBlock(a + r0 &* lda, lda, k, b, ldb, c, ldc, rows, columns, tiles, buffer)
     }
-    task &+= 1
+  case .swapped:
+    // Blocks of rows begin at panels.
+    let a = p.pointee.packed! + (batch &* p.pointee.batchStridePacked &+ r0 &* k)
+    let b = p.pointee.b! + (batch &* p.pointee.batchStrideB &+ c0 &* ldb)
+    swappedBlock(a, k, b, ldb, c, ldc, rows, columns, tiles, buffer)
   }
 }
 
@@ -141,14 +165,32 @@ private func zeroBlock(_ c: Target, _ ldc: Int, _ rows: Int, _ columns: Int) {
   return (k &+ pieces &- 1) / pieces
 }
 
-/// A block with A as stored. Order: piece of k, panel, tile of rows.
+/// One panel of a block with A as stored, over a piece of the reduction: a tile after the other.
+@inline(__always) private func rowsPanel(
+  _ a: Source, _ lda: Int, _ length: Int, _ panel: Source, _ c: Target, _ ldc: Int, _ rows: Int,
+  _ columns: Int, _ accumulate: Bool, _ tiles: TileScratch
+) {
+  var r0 = 0
+  while r0 < rows {
+    let high = rows &- r0 < tileRows ? rows &- r0 : tileRows
+    var r = 0
+    while r < tileRows {
+      let row = r0 &+ (r < high ? r : high &- 1)
+      tiles.a[r] = a + row &* lda
+      tiles.c[r] = c + row &* ldc
+      r &+= 1
+    }
+    placeRowsTile(
+      high, columns, tiles.a, 1, length, panel, tiles.c, accumulate, tiles.edge, tiles.edgeRows)
+    r0 &+= tileRows
+  }
+}
+
+/// A block with A as stored and B packed. Order: piece of k, panel, tile of rows.
 private func rowsBlock(
-  _ p: UnsafePointer<MatmulArguments>, _ a: Source, _ b: Source, _ c: Target, _ rows: Int,
+  _ a: Source, _ lda: Int, _ k: Int, _ b: Source, _ c: Target, _ ldc: Int, _ rows: Int,
   _ columns: Int, _ tiles: TileScratch
 ) {
-  let k = p.pointee.k
-  let n = p.pointee.n
-  let lda = p.pointee.lda
   let piece = reductionPiece(k)
   var k0 = 0
   while k0 < k {
@@ -157,34 +199,39 @@ private func rowsBlock(
     while c0 < columns {
       let wide = columns &- c0 < tileColumns ? columns &- c0 : tileColumns
       let panel = b + (c0 &* k &+ k0 &* tileColumns)
-      var r0 = 0
-      while r0 < rows {
-        let high = rows &- r0 < tileRows ? rows &- r0 : tileRows
-        var r = 0
-        while r < tileRows {
-          let row = r0 &+ (r < high ? r : high &- 1)
-          tiles.a[r] = a + (row &* lda &+ k0)
-          tiles.c[r] = c + (row &* n &+ c0)
-          r &+= 1
-        }
-        placeRowsTile(
-          high, wide, tiles.a, 1, length, panel, tiles.c, k0 > 0, tiles.edge, tiles.edgeRows)
-        r0 &+= tileRows
-      }
+      rowsPanel(a + k0, lda, length, panel, c + c0, ldc, rows, wide, k0 > 0, tiles)
       c0 &+= tileColumns
     }
     k0 &+= length
   }
 }
 
-/// A block with A transposed: rows of C are contiguous in A.
+/// The same with B as stored: each piece of a panel is packed on the spot, for the tiles of rows
+/// read it several times, and rows of B a power of two apart would compete for one cache set.
+private func directRowsBlock(
+  _ a: Source, _ lda: Int, _ k: Int, _ b: Source, _ ldb: Int, _ c: Target, _ ldc: Int,
+  _ rows: Int, _ columns: Int, _ tiles: TileScratch, _ panel: Target
+) {
+  let piece = reductionPiece(k)
+  var k0 = 0
+  while k0 < k {
+    let length = k &- k0 < piece ? k &- k0 : piece
+    var c0 = 0
+    while c0 < columns {
+      let wide = columns &- c0 < tileColumns ? columns &- c0 : tileColumns
+      packPanel(b + (k0 &* ldb &+ c0), ldb, 1, length, wide, panel)
+      rowsPanel(a + k0, lda, length, panel, c + c0, ldc, rows, wide, k0 > 0, tiles)
+      c0 &+= tileColumns
+    }
+    k0 &+= length
+  }
+}
+
+/// A block with A transposed, rows of C contiguous in A, and B packed.
 private func columnsBlock(
-  _ p: UnsafePointer<MatmulArguments>, _ a: Source, _ b: Source, _ c: Target, _ rows: Int,
+  _ a: Source, _ lda: Int, _ k: Int, _ b: Source, _ c: Target, _ ldc: Int, _ rows: Int,
   _ columns: Int, _ tiles: TileScratch
 ) {
-  let k = p.pointee.k
-  let n = p.pointee.n
-  let lda = p.pointee.lda
   let piece = reductionPiece(k)
   var k0 = 0
   while k0 < k {
@@ -195,11 +242,79 @@ private func columnsBlock(
       tiles.a[0] = a + k0 &* lda
       tiles.a[1] = b + (c0 &* k &+ k0 &* tileColumns)
       placeColumns(
-        tiles.a, tiles.a + 1, 1, length, lda, tileColumns, c + c0, n, rows, wide, k0 > 0, tiles)
+        tiles.a, tiles.a + 1, 1, length, lda, tileColumns, c + c0, ldc, rows, wide, k0 > 0, tiles)
       c0 &+= tileColumns
     }
     k0 &+= length
   }
+}
+
+/// The same with B as stored; only a ragged last panel is packed, because vectors would reach
+/// beyond B.
+private func directColumnsBlock(
+  _ a: Source, _ lda: Int, _ k: Int, _ b: Source, _ ldb: Int, _ c: Target, _ ldc: Int,
+  _ rows: Int, _ columns: Int, _ tiles: TileScratch, _ panel: Target
+) {
+  let piece = reductionPiece(k)
+  var k0 = 0
+  while k0 < k {
+    let length = k &- k0 < piece ? k &- k0 : piece
+    var c0 = 0
+    while c0 < columns {
+      let wide = columns &- c0 < tileColumns ? columns &- c0 : tileColumns
+      let from = b + (k0 &* ldb &+ c0)
+      tiles.a[0] = a + k0 &* lda
+      tiles.a[1] = from
+      var stride = ldb
+      if wide < tileColumns {
+        packPanel(from, ldb, 1, length, wide, panel)
+        tiles.a[1] = UnsafePointer(panel)
+        stride = tileColumns
+      }
+      placeColumns(
+        tiles.a, tiles.a + 1, 1, length, lda, stride, c + c0, ldc, rows, wide, k0 > 0, tiles)
+      c0 &+= tileColumns
+    }
+    k0 &+= length
+  }
+}
+
+/// A block whose B is stored transposed, A packed by panels of rows of C: Cᵀ = B · Aᵀ by the rows
+/// form, then transposed. Its tiles are always whole: A's panels are padded, and the rows that are
+/// missing at the end of B are repeated into spare rows of Cᵀ.
+private func swappedBlock(
+  _ a: Source, _ k: Int, _ b: Source, _ ldb: Int, _ c: Target, _ ldc: Int, _ rows: Int,
+  _ columns: Int, _ tiles: TileScratch, _ transposed: Target
+) {
+  let wide = (rows &+ tileColumns &- 1) / tileColumns &* tileColumns
+  let piece = reductionPiece(k)
+  var k0 = 0
+  while k0 < k {
+    let length = k &- k0 < piece ? k &- k0 : piece
+    var c0 = 0
+    while c0 < columns {
+      var r = 0
+      while r < tileRows {
+        let row = c0 &+ r < columns ? c0 &+ r : columns &- 1
+        tiles.a[r] = b + (row &* ldb &+ k0)
+        r &+= 1
+      }
+      var r0 = 0
+      while r0 < wide {
+        r = 0
+        while r < tileRows {
+          tiles.c[r] = transposed + ((c0 &+ r) &* wide &+ r0)
+          r &+= 1
+        }
+        rowsTile(
+          tileRows, tiles.a, 1, length, a + (r0 &* k &+ k0 &* tileColumns), tiles.c, k0 > 0)
+        r0 &+= tileColumns
+      }
+      c0 &+= tileRows
+    }
+    k0 &+= length
+  }
+  transposeBlock(transposed, wide, c, ldc, columns, rows)
 }
 
 /// C[r, :] (+)= Σ over segments, k of a[s][k·lda + r] · b[s][k·ldb, :] for r < rows and one panel

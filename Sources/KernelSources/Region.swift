@@ -6,7 +6,7 @@
 import KernelTable
 
 /// Floats between blocks: a whole block, and room for vectors that begin in it.
-@inline(__always) private var blockStride: Int { 1024 &+ 64 }
+@inline(__always) var blockStride: Int { 1024 &+ 64 }
 
 /// Decodes a program into `scratch`.
 func prepareRegion(
@@ -26,7 +26,7 @@ func prepareRegion(
   )!.assumingMemoryBound(to: Float.self)
   let inputBlocks = blocks + p.registerCount &* blockStride
   let outputBlocks = inputBlocks + 2 &* p.inputCount &* blockStride
-  let run = RegionRun(
+  var run = RegionRun(
     program: program, steps: steps, slots: slots, copied: copied, inputBlocks: inputBlocks,
     outputBlocks: outputBlocks, spare: outputBlocks + p.outputCount &* blockStride,
     lanes: p.registerCount > 8 ? 512 : 1024)
@@ -48,6 +48,14 @@ func prepareRegion(
     i &+= 1
   }
   decode(p, run)
+  i = 0
+  while i < p.instructionCount {
+    switch run.steps[i].opcode {
+    case .uniform, .normal: run.isIndexed = true
+    default: break
+    }
+    i &+= 1
+  }
   return run
 }
 
@@ -178,8 +186,8 @@ private func runBlock(_ run: RegionRun, _ start: Int, _ n: Int, _ lanes: Int) {
   var i = 0
   while i < inputs {
     placeInput(
-      p.pointee.inputs! + i, run.inputBlocks + 2 &* i &* blockStride, run.slots + (firstInput &+ i),
-      start, n, lanes)
+      p.pointee.inputs! + i, i == 0 ? run.made : nil, run.inputBlocks + 2 &* i &* blockStride,
+      run.slots + (firstInput &+ i), start, n, lanes)
     i &+= 1
   }
   let firstOutput = firstInput &+ inputs
@@ -246,14 +254,17 @@ private func storeCopied(_ run: RegionRun, _ start: Int, _ n: Int, _ firstOutput
   }
 }
 
+@inline(__always) func inputMemory(_ input: UnsafePointer<RegionInput>) -> Target? {
+  UnsafeMutableRawPointer(mutating: input.pointee.pointer)?.assumingMemoryBound(to: Float.self)
+}
+
 /// Points an input's slot at its lanes for the block, straight into memory where they lie there as
-/// needed.
+/// needed. `made` replaces the input's memory.
 @inline(__always) private func placeInput(
-  _ input: UnsafePointer<RegionInput>, _ block: Target, _ slot: UnsafeMutablePointer<RegionSlot>,
-  _ start: Int, _ n: Int, _ lanes: Int
+  _ input: UnsafePointer<RegionInput>, _ made: Target?, _ block: Target,
+  _ slot: UnsafeMutablePointer<RegionSlot>, _ start: Int, _ n: Int, _ lanes: Int
 ) {
-  guard let raw = input.pointee.pointer else { return }
-  let source = UnsafeMutableRawPointer(mutating: raw).assumingMemoryBound(to: Float.self)
+  guard let source = made ?? inputMemory(input) else { return }
   switch input.pointee.access {
   case .scalar, .words: break
   case .full:
@@ -282,8 +293,7 @@ private func storeCopied(_ run: RegionRun, _ start: Int, _ n: Int, _ firstOutput
 }
 
 /// block[i] = source[(start + i) / period], in runs.
-private func spreadLeading(_ source: Target, _ period: Int, _ block: Target, _ start: Int, _ n: Int)
-{
+func spreadLeading(_ source: Target, _ period: Int, _ block: Target, _ start: Int, _ n: Int) {
   var row = start / period
   var left = period &- start % period
   var i = 0
@@ -297,7 +307,7 @@ private func spreadLeading(_ source: Target, _ period: Int, _ block: Target, _ s
 }
 
 /// A broadcast of any kind, in runs of the last axis.
-private func gatherStrided(
+func gatherStrided(
   _ input: UnsafePointer<RegionInput>, _ source: Target, _ block: Target, _ start: Int, _ n: Int
 ) {
   let rank = input.pointee.rank

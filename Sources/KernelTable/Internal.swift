@@ -52,6 +52,11 @@ package struct RegionRun {
   package var outputBlocks: UnsafeMutablePointer<Float>
   package var spare: UnsafeMutablePointer<Float>
   package var lanes: Int
+  /// Input 0 at flat index 0 where it is a block that a matrix kernel keeps in its scratch; nil:
+  /// in its own memory.
+  package var made: UnsafeMutablePointer<Float>?
+  /// Whether an instruction depends on the flat index itself.
+  package var isIndexed: Bool
 
   package init(
     program: UnsafePointer<RegionArguments>, steps: UnsafeMutablePointer<RegionStep>,
@@ -67,6 +72,8 @@ package struct RegionRun {
     self.outputBlocks = outputBlocks
     self.spare = spare
     self.lanes = lanes
+    made = nil
+    isIndexed = false
   }
 }
 

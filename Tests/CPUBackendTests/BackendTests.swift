@@ -169,7 +169,7 @@ import Testing
   @Test func packedOperandsAreShared() throws {
     let builder = GraphBuilder(name: "shared", stage: .fused)
     let w = try builder.input(.state("w"), .f32(40, 50))
-    let x = try builder.input(.argument("x"), .f32(30, 40))
+    let x = try builder.input(.argument("x"), .f32(300, 40))
     let filter = try builder.input(.argument("f"), .f32(3, 3, 2, 9))
     let image = try builder.input(.argument("i"), .f32(2, 8, 8, 2))
     let first = try builder.matmul(x, w)

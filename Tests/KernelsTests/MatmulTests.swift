@@ -17,7 +17,8 @@ let matmulShapes: [MatmulShape] = [
   .init(m: 25, n: 40, k: 600), .init(m: 67, n: 1, k: 1000), .init(m: 130, n: 3, k: 257),
   .init(m: 530, n: 70, k: 20), .init(m: 4, n: 64, k: 5, batches: 3),
   .init(m: 31, n: 2, k: 9, batches: 2),
-  .init(m: 20, n: 300, k: 1), .init(m: 8, n: 16, k: 0),
+  .init(m: 20, n: 300, k: 1), .init(m: 33, n: 70, k: 300), .init(m: 270, n: 290, k: 30),
+  .init(m: 9, n: 17, k: 40, batches: 2), .init(m: 14, n: 4100, k: 3), .init(m: 8, n: 16, k: 0),
 ]
 
 /// The left region program of an epilogue: relu(c + bias) beside c itself.
@@ -74,9 +75,9 @@ func withEpilogue(
             }
           }
         }
+        let unit = isa.table.unit
         let left = Floats(a)
         let right = Floats(b)
-        let unit = isa.table.unit
         var pack = PackArguments()
         pack.source = UnsafePointer(right.pointer)
         pack.k = k
@@ -90,26 +91,79 @@ func withEpilogue(
         launchAll(isa.table.pack, pack, outputs: [packed])
         let c = Floats(batches * m * n)
         let out = Floats(batches * m * n)
-        withEpilogue(c: c, bias: bias, out: out, n: n) { epilogue in
-          var arguments = MatmulArguments()
-          arguments.a = UnsafePointer(left.pointer)
-          arguments.packedB = UnsafePointer(packed.pointer)
-          arguments.c = c.pointer
-          arguments.m = m
-          arguments.n = n
-          arguments.k = k
-          arguments.transposedA = transposedA
-          arguments.lda = transposedA ? m : k
-          arguments.batches = batches
-          arguments.batchStrideA = m * k
-          arguments.batchStrideB = packed.count / batches
-          arguments.epilogue = epilogue
-          launchAll(
-            isa.table.matmul, arguments, scratch: arguments.scratchBytes(unit), outputs: [c, out])
+        for form in forms(shape, transposedB) {
+          let packed = packedOperand(form, transposedA, transposedB, shape, left, right, isa)
+          withEpilogue(c: c, bias: bias, out: out, n: n) { epilogue in
+            var arguments = MatmulArguments()
+            arguments.form = form
+            arguments.a = UnsafePointer(left.pointer)
+            arguments.b = UnsafePointer(right.pointer)
+            arguments.packed = UnsafePointer(packed.pointer)
+            arguments.m = m
+            arguments.n = n
+            arguments.k = k
+            arguments.transposedA = transposedA
+            arguments.lda = transposedA ? m : k
+            arguments.ldb = transposedB ? k : n
+            arguments.batches = batches
+            arguments.batchStrideA = m * k
+            arguments.batchStrideB = k * n
+            arguments.batchStridePacked = packed.count / batches
+            let place = "\(form) A\(transposedA) B\(transposedB)"
+            let sums = Floats(batches * m * n)
+            arguments.c = sums.pointer
+            launchAll(
+              isa.table.matmul, arguments, scratch: arguments.scratchBytes(unit), outputs: [sums])
+            arguments.c = nil
+            arguments.epilogue = epilogue
+            launchAll(
+              isa.table.matmul, arguments, scratch: arguments.scratchBytes(unit), outputs: [c, out])
+            #expect(worst(c.values, expected) < 1e-6, "\(place)")
+            #expect(worst(out.values, expected.map { max($0, 0) }) < 1e-6, "\(place)")
+            // The same sums with and without an epilogue.
+            let biased = sums.values.enumerated().map { $1 + bias.pointer[$0 % n] }
+            #expect(biased == c.values, "\(place)")
+          }
         }
-        #expect(worst(c.values, expected) < 1e-6, "A\(transposedA) B\(transposedB)")
-        #expect(worst(out.values, expected.map { max($0, 0) }) < 1e-6)
       }
     }
   }
+}
+
+/// The forms that can compute a product.
+private func forms(_ shape: MatmulShape, _ transposedB: Bool) -> [MatmulForm] {
+  var forms = [MatmulForm.packed]
+  if shape.n >= 8, !transposedB { forms.append(.direct) }
+  if shape.n >= 8, shape.m >= 8, transposedB { forms.append(.swapped) }
+  return forms
+}
+
+/// The operand that a form wants packed.
+private func packedOperand(
+  _ form: MatmulForm, _ transposedA: Bool, _ transposedB: Bool, _ shape: MatmulShape,
+  _ left: Floats, _ right: Floats, _ isa: Isa
+) -> Floats {
+  let (m, n, k) = (shape.m, shape.n, shape.k)
+  var pack = PackArguments()
+  pack.k = k
+  pack.batches = shape.batches
+  switch form {
+  case .direct: return Floats(0)
+  case .packed:
+    pack.source = UnsafePointer(right.pointer)
+    pack.n = n
+    pack.strideK = transposedB ? 1 : n
+    pack.strideN = transposedB ? k : 1
+    pack.batchStride = k * n
+  case .swapped:
+    pack.source = UnsafePointer(left.pointer)
+    pack.n = m
+    pack.strideK = transposedA ? m : 1
+    pack.strideN = transposedA ? 1 : k
+    pack.batchStride = m * k
+  }
+  let packed = Floats(pack.packedCount(isa.table.unit))
+  pack.packed = packed.pointer
+  launchAll(isa.table.pack, pack, outputs: [packed])
+  return packed
 }
