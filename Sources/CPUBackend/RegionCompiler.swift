@@ -14,8 +14,7 @@ enum RegionOperand: Hashable {
 
 struct RegionCompiler {
   /// Instructions with one register each, in order; operands as `RegionInstruction` wants them.
-  private var instructions: [RegionInstruction] = []
-  private var operandCounts: [Int] = []
+  private var code = RegionCode()
   /// The one value of an input that is a constant.
   private let splats: [Double?]
 
@@ -31,28 +30,33 @@ struct RegionCompiler {
   mutating func emit(
     _ opcode: RegionOpcode, _ operands: RegionOperand..., x: Float = 0, integer: Int32 = 0
   ) -> RegionOperand {
-    func code(_ index: Int) -> Int {
+    func number(_ index: Int) -> Int {
       guard index < operands.count else { return 0 }
       switch operands[index] {
       case .input(let i): return RegionInstruction.input(i)
       case .register(let r): return r
       }
     }
-    instructions.append(
+    let register = code.instructions.count
+    code.instructions.append(
       RegionInstruction(
-        opcode, destination: instructions.count, a: code(0), b: code(1), c: code(2), x: x,
+        opcode, destination: register, a: number(0), b: number(1), c: number(2), x: x,
         integer: integer))
-    operandCounts.append(operands.count)
-    return .register(instructions.count - 1)
+    code.operandCounts.append(operands.count)
+    return .register(register)
   }
 
   /// The program: registers shared between values that are never alive together.
-  func finish(results: [RegionOperand]) -> (
+  func finish(results wanted: [RegionOperand]) -> (
     instructions: [RegionInstruction], sources: [Int], registerCount: Int
   ) {
+    var code = code
+    var results = wanted
+    code.joinPairs(results: &results)
+    let instructions = code.instructions
     var lastUse = instructions.indices.map { $0 }
-    for (index, instruction) in instructions.enumerated() {
-      for operand in operands(instruction, operandCounts[index]) where operand >= 0 {
+    for index in instructions.indices {
+      for operand in code.operands(index) where operand >= 0 {
         lastUse[operand] = index
       }
     }
@@ -65,13 +69,13 @@ struct RegionCompiler {
     var program: [RegionInstruction] = []
     for (index, instruction) in instructions.enumerated() {
       var final = instruction
-      let count = operandCounts[index]
+      let count = code.operandCounts[index]
       if count > 0, instruction.a >= 0 { final.a = Int32(assigned[Int(instruction.a)]) }
       if count > 1, instruction.b >= 0 { final.b = Int32(assigned[Int(instruction.b)]) }
       if count > 2, instruction.c >= 0 { final.c = Int32(assigned[Int(instruction.c)]) }
       // Operands are read before the register is written, so one that dies here can be the destination.
       var released: [Int] = []
-      for operand in operands(instruction, count) where operand >= 0 && lastUse[operand] == index {
+      for operand in code.operands(index) where operand >= 0 && lastUse[operand] == index {
         if !released.contains(operand) { released.append(operand) }
       }
       free += released.map { assigned[$0] }
@@ -94,9 +98,5 @@ struct RegionCompiler {
       }
     }
     return (program, sources, registerCount)
-  }
-
-  private func operands(_ instruction: RegionInstruction, _ count: Int) -> [Int] {
-    Array([Int(instruction.a), Int(instruction.b), Int(instruction.c)].prefix(count))
   }
 }

@@ -259,6 +259,13 @@ import Builtin
   }
 #endif
 
+/// Asks for the line of memory at an address to be brought into the second-level cache. Any address
+/// will do.
+@inline(__always) func prefetch(_ address: UnsafeMutablePointer<Float>) {
+  Builtin.int_prefetch_RawPointer(
+    address._rawValue, UInt32(0)._value, UInt32(2)._value, UInt32(1)._value)
+}
+
 @inline(__always) private func raw(_ a: Vector) -> RawVector { a._storage._value }
 @inline(__always) private func raw(_ a: Integers) -> RawIntegers { a._storage._value }
 @inline(__always) private func wrap(_ a: RawVector) -> Vector { unsafeBitCast(a, to: Vector.self) }

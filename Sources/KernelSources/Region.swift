@@ -110,7 +110,7 @@ private func decode(_ p: RegionArguments, _ run: RegionRun) {
     let i = instructions![k]
     run.steps[k] = RegionStep(
       opcode: i.opcode, d: i.destination, a: slotOf(i.a, p), b: slotOf(i.b, p), c: slotOf(i.c, p),
-      x: i.x, integer: i.integer)
+      x: i.x, y: i.y, integer: i.integer)
     k &+= 1
   }
   var o = 0
@@ -209,9 +209,40 @@ private func runBlock(_ run: RegionRun, _ start: Int, _ n: Int, _ lanes: Int) {
   var k = 0
   while k < p.pointee.instructionCount {
     execute(run.steps[k], run.slots, start, lanes, run.spare)
+    if run.asksAhead && n == lanes { askAhead(run, start &+ lanes, k) }
     k &+= 1
   }
   storeCopied(run, start, n, firstOutput)
+}
+
+/// Whether a region that goes through memory in order should ask ahead: where it does not stay in
+/// the second-level cache.
+@inline(__always) func asksAhead(_ program: UnsafePointer<RegionArguments>) -> Bool {
+  program.pointee.count >= 1 << 16
+}
+
+/// Asks for a share of the inputs of the block that begins at `next`, after instruction k: all at
+/// once would wait for each other.
+@inline(__always) private func askAhead(_ run: RegionRun, _ next: Int, _ k: Int) {
+  let p = run.program
+  let line = 16
+  let piece = (run.lanes / p.pointee.instructionCount &+ line) & ~(line &- 1)
+  let first = next &+ k &* piece
+  var end = first &+ piece
+  if end > next &+ run.lanes { end = next &+ run.lanes }
+  if end > p.pointee.count { end = p.pointee.count }
+  var i = run.made == nil ? 0 : 1
+  while i < p.pointee.inputCount {
+    let input = p.pointee.inputs! + i
+    if case .full = input.pointee.access, let source = inputMemory(input) {
+      var at = first
+      while at < end {
+        prefetch(source + at)
+        at &+= line
+      }
+    }
+    i &+= 1
+  }
 }
 
 /// Stores the results that no instruction stored. Those that are inputs go to their own blocks
@@ -359,5 +390,7 @@ func regionKernel(
   var end = shareStart(units, index &+ 1, count) &* 64
   if end > total { end = total }
   guard start < end, let scratch else { return }
-  runRegion(prepareRegion(program, scratch), start, end &- start)
+  var run = prepareRegion(program, scratch)
+  run.asksAhead = asksAhead(program)
+  runRegion(run, start, end &- start)
 }

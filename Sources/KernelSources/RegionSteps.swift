@@ -46,6 +46,15 @@ func execute(
   case .maximumImmediate: unary(d, a, lanes) { maximum($0, x) }
   case .immediateSubtract: unary(d, a, lanes) { x - $0 }
   case .immediateDivide: unary(d, a, lanes) { x / $0 }
+  case .weightedSum:
+    let y = splat(i.y)
+    binary(d, a, b, lanes) { $0 * x + $1 * y }
+  case .weightedSquareSum:
+    let y = splat(i.y)
+    binary(d, a, b, lanes) { $0 * x + $1 * $1 * y }
+  case .divideShifted: binary(d, a, b, lanes) { $0 / ($1 + x) }
+  case .divideRoot: binary(d, a, b, lanes) { squareRoot($0) / $1 }
+  case .subtractProduct: subtractProduct(d, a, b, slots[Int(i.c)], lanes)
   default: executeOther(i, slots, start, lanes, spare)
   }
 }
@@ -153,6 +162,22 @@ private func executeOther(
   while i < lanes {
     let condition = integers(load(p)) .!= splatInteger(0)
     store(choose(condition, load(q), load(r)), d + i)
+    p += a.step
+    q += b.step
+    r += c.step
+    i &+= width
+  }
+}
+
+@inline(__always) private func subtractProduct(
+  _ d: Target, _ a: RegionSlot, _ b: RegionSlot, _ c: RegionSlot, _ lanes: Int
+) {
+  var p = a.pointer
+  var q = b.pointer
+  var r = c.pointer
+  var i = 0
+  while i < lanes {
+    store(load(p) - load(q) * load(r), d + i)
     p += a.step
     q += b.step
     r += c.step

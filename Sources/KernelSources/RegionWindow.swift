@@ -13,6 +13,7 @@ func runEpilogue(
 ) {
   if columns == stride {
     run.made = made - first
+    run.asksAhead = asksAhead(run.program)
     runRegion(run, first, rows &* columns)
     return
   }

@@ -10,10 +10,11 @@ package struct RegionStep {
   package var b: Int32
   package var c: Int32
   package var x: Float
+  package var y: Float
   package var integer: Int32
 
   package init(
-    opcode: RegionOpcode, d: Int32, a: Int32, b: Int32, c: Int32, x: Float, integer: Int32
+    opcode: RegionOpcode, d: Int32, a: Int32, b: Int32, c: Int32, x: Float, y: Float, integer: Int32
   ) {
     self.opcode = opcode
     self.d = d
@@ -21,6 +22,7 @@ package struct RegionStep {
     self.b = b
     self.c = c
     self.x = x
+    self.y = y
     self.integer = integer
   }
 }
@@ -57,6 +59,8 @@ package struct RegionRun {
   package var made: UnsafeMutablePointer<Float>?
   /// Whether an instruction depends on the flat index itself.
   package var isIndexed: Bool
+  /// Whether the next block's inputs are asked for while one is computed.
+  package var asksAhead: Bool
 
   package init(
     program: UnsafePointer<RegionArguments>, steps: UnsafeMutablePointer<RegionStep>,
@@ -74,6 +78,7 @@ package struct RegionRun {
     self.lanes = lanes
     made = nil
     isIndexed = false
+    asksAhead = false
   }
 }
 

@@ -27,6 +27,9 @@ package enum RegionOpcode {
   case addImmediate, multiplyImmediate, minimumImmediate, maximumImmediate
   /// x − a, x / a.
   case immediateSubtract, immediateDivide
+  // Pairs and triples that optimisers and averages are full of, rounded as their parts are one after
+  // the other: a·x + b·y, a·x + b²·y, a / (b + x), √a / b, a − b·c.
+  case weightedSum, weightedSquareSum, divideShifted, divideRoot, subtractProduct
   /// The constant x in every lane; no operand.
   case constant
   /// The i32 constant `integer` in every lane; no operand.
@@ -62,11 +65,12 @@ package struct RegionInstruction {
   package var b: Int32
   package var c: Int32
   package var x: Float
+  package var y: Float
   package var integer: Int32
 
   package init(
     _ opcode: RegionOpcode, destination: Int, a: Int = 0, b: Int = 0, c: Int = 0, x: Float = 0,
-    integer: Int32 = 0
+    y: Float = 0, integer: Int32 = 0
   ) {
     self.opcode = opcode
     self.destination = Int32(destination)
@@ -74,6 +78,7 @@ package struct RegionInstruction {
     self.b = Int32(b)
     self.c = Int32(c)
     self.x = x
+    self.y = y
     self.integer = integer
   }
 

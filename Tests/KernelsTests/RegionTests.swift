@@ -30,14 +30,16 @@ func runProgram(
 }
 
 /// One instruction over given operands.
-func apply(_ isa: Isa, _ opcode: RegionOpcode, _ operands: [Float]..., x: Float = 0) -> [Float] {
+func apply(
+  _ isa: Isa, _ opcode: RegionOpcode, _ operands: [Float]..., x: Float = 0, y: Float = 0
+) -> [Float] {
   let inputs = operands.map { Floats($0) }
   let count = operands[0].count
   let out = Floats(count)
   let code = [
     RegionInstruction(
       opcode, destination: 0, a: -1, b: operands.count > 1 ? -2 : -1,
-      c: operands.count > 2 ? -3 : -1, x: x)
+      c: operands.count > 2 ? -3 : -1, x: x, y: y)
   ]
   runProgram(
     isa, count: count, registers: 1, code, inputs: inputs.map { RegionInput($0.raw, .full) },
@@ -210,6 +212,26 @@ let functionCases: [FunctionCase] = [
       let exact = max(x, 0) - x * Double(b[i]) + Glibc.log1p(Glibc.exp(-abs(x)))
       #expect(abs(Double(found[i]) - exact) <= 1e-6 * max(1, abs(x * Double(b[i]))))
     }
+  }
+
+  /// They round as their parts do one after the other, to the bit.
+  @Test(arguments: Isa.all)
+  func joinedOperations(isa: Isa) {
+    var random = Values(5)
+    let a = random.floats(100)
+    let b = random.floats(100)
+    let c = random.floats(100)
+    let positive = a.map { abs($0) }
+    let (x, y): (Float, Float) = (0.999, 0.1)
+    func parts(_ value: (Int) -> Float) -> [Float] { a.indices.map(value) }
+    #expect(apply(isa, .weightedSum, a, b, x: x, y: y) == parts { a[$0] * x + b[$0] * y })
+    #expect(
+      apply(isa, .weightedSquareSum, a, b, x: x, y: y)
+        == parts { a[$0] * x + (b[$0] * b[$0]) * y })
+    #expect(apply(isa, .divideShifted, a, positive, x: y) == parts { a[$0] / (positive[$0] + y) })
+    #expect(
+      apply(isa, .divideRoot, positive, b) == parts { positive[$0].squareRoot() / b[$0] })
+    #expect(apply(isa, .subtractProduct, a, b, c) == parts { a[$0] - b[$0] * c[$0] })
   }
 
   @Test(arguments: Isa.all)

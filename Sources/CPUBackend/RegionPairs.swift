@@ -1,0 +1,118 @@
+// Joins instructions of a region that often follow each other into one, so that fewer blocks of lanes pass through
+// the first-level cache: optimisers' moving averages, for instance. Rounding stays that of the single instructions.
+
+import KernelTable
+
+/// Instructions with one register each, register number = place, and how many operands each has.
+struct RegionCode {
+  var instructions: [RegionInstruction] = []
+  var operandCounts: [Int] = []
+
+  func operands(_ index: Int) -> [Int] {
+    let instruction = instructions[index]
+    return Array(
+      [Int(instruction.a), Int(instruction.b), Int(instruction.c)].prefix(operandCounts[index]))
+  }
+
+  /// Joins what can be joined. `results` are registers whose values must remain; they are renumbered.
+  mutating func joinPairs(results: inout [RegionOperand]) {
+    var uses = [Int](repeating: 0, count: instructions.count)
+    for index in instructions.indices {
+      for operand in operands(index) where operand >= 0 { uses[operand] += 1 }
+    }
+    for case .register(let register) in results { uses[register] += 1 }
+    var removed = [Bool](repeating: false, count: instructions.count)
+    for index in instructions.indices {
+      guard let joined = joined(index, uses) else { continue }
+      instructions[index] = joined.instruction
+      instructions[index].destination = Int32(index)
+      operandCounts[index] = joined.operandCount
+      for part in joined.parts { removed[part] = true }
+    }
+    remove(removed, &results)
+  }
+
+  private struct Joined {
+    var instruction: RegionInstruction
+    var operandCount: Int
+    /// The instructions that it replaces besides the last.
+    var parts: [Int]
+  }
+
+  /// The instruction that makes an operand, if it is of this kind and nothing else reads it.
+  private func only(_ opcode: RegionOpcode, _ operand: Int32, _ uses: [Int]) -> RegionInstruction? {
+    guard operand >= 0, uses[Int(operand)] == 1, instructions[Int(operand)].opcode == opcode else {
+      return nil
+    }
+    return instructions[Int(operand)]
+  }
+
+  private func joined(_ index: Int, _ uses: [Int]) -> Joined? {
+    let last = instructions[index]
+    switch last.opcode {
+    case .add: return weightedSum(last, uses)
+    case .divide:
+      if let sum = only(.addImmediate, last.b, uses) {
+        let made = RegionInstruction(
+          .divideShifted, destination: 0, a: Int(last.a), b: Int(sum.a), x: sum.x)
+        return Joined(instruction: made, operandCount: 2, parts: [Int(last.b)])
+      }
+      if let root = only(.squareRoot, last.a, uses) {
+        let made = RegionInstruction(
+          .divideRoot, destination: 0, a: Int(root.a), b: Int(last.b))
+        return Joined(instruction: made, operandCount: 2, parts: [Int(last.a)])
+      }
+    case .subtract:
+      if let product = only(.multiply, last.b, uses) {
+        let made = RegionInstruction(
+          .subtractProduct, destination: 0, a: Int(last.a), b: Int(product.a), c: Int(product.b))
+        return Joined(instruction: made, operandCount: 3, parts: [Int(last.b)])
+      }
+    default: break
+    }
+    return nil
+  }
+
+  private func weightedSum(_ last: RegionInstruction, _ uses: [Int]) -> Joined? {
+    guard let first = only(.multiplyImmediate, last.a, uses),
+      let second = only(.multiplyImmediate, last.b, uses)
+    else { return nil }
+    // The square of either side; addition commutes.
+    for (plain, weighted) in [(first, second), (second, first)] {
+      guard let square = only(.square, weighted.a, uses) else { continue }
+      let made = RegionInstruction(
+        .weightedSquareSum, destination: 0, a: Int(plain.a), b: Int(square.a), x: plain.x,
+        y: weighted.x)
+      return Joined(
+        instruction: made, operandCount: 2, parts: [Int(last.a), Int(last.b), Int(weighted.a)])
+    }
+    let made = RegionInstruction(
+      .weightedSum, destination: 0, a: Int(first.a), b: Int(second.a), x: first.x, y: second.x)
+    return Joined(instruction: made, operandCount: 2, parts: [Int(last.a), Int(last.b)])
+  }
+
+  /// Takes instructions out and renumbers the rest.
+  private mutating func remove(_ removed: [Bool], _ results: inout [RegionOperand]) {
+    var number = [Int](repeating: 0, count: instructions.count)
+    var kept = RegionCode()
+    for index in instructions.indices where !removed[index] {
+      number[index] = kept.instructions.count
+      var instruction = instructions[index]
+      instruction.destination = Int32(kept.instructions.count)
+      func renumbered(_ operand: Int32) -> Int32 {
+        operand >= 0 ? Int32(number[Int(operand)]) : operand
+      }
+      let count = operandCounts[index]
+      if count > 0 { instruction.a = renumbered(instruction.a) }
+      if count > 1 { instruction.b = renumbered(instruction.b) }
+      if count > 2 { instruction.c = renumbered(instruction.c) }
+      kept.instructions.append(instruction)
+      kept.operandCounts.append(count)
+    }
+    self = kept
+    results = results.map { result in
+      if case .register(let register) = result { return .register(number[register]) }
+      return result
+    }
+  }
+}
