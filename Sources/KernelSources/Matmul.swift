@@ -166,9 +166,10 @@ private func zeroBlock(_ c: Target, _ ldc: Int, _ rows: Int, _ columns: Int) {
 }
 
 /// One panel of a block with A as stored, over a piece of the reduction: a tile after the other.
+/// Meanwhile the panel at `ahead`, whose rows are `stride` apart, is asked for.
 @inline(__always) private func rowsPanel(
   _ a: Source, _ lda: Int, _ length: Int, _ panel: Source, _ c: Target, _ ldc: Int, _ rows: Int,
-  _ columns: Int, _ accumulate: Bool, _ tiles: TileScratch
+  _ columns: Int, _ accumulate: Bool, _ tiles: TileScratch, _ ahead: Target?, _ stride: Int
 ) {
   var r0 = 0
   while r0 < rows {
@@ -180,6 +181,15 @@ private func zeroBlock(_ c: Target, _ ldc: Int, _ rows: Int, _ columns: Int) {
       tiles.c[r] = c + row &* ldc
       r &+= 1
     }
+    #if WIDTH16
+      // A tile for each line of the panel's rows.
+      if let ahead, r0 < 2 &* tileRows, high == tileRows, columns == tileColumns {
+        let line = ahead + (r0 == 0 ? 0 : width)
+        rowsTile12Ahead(tiles.a, length, panel, tiles.c, accumulate, line, stride)
+        r0 &+= tileRows
+        continue
+      }
+    #endif
     placeRowsTile(
       high, columns, tiles.a, 1, length, panel, tiles.c, accumulate, tiles.edge, tiles.edgeRows)
     r0 &+= tileRows
@@ -199,7 +209,7 @@ private func rowsBlock(
     while c0 < columns {
       let wide = columns &- c0 < tileColumns ? columns &- c0 : tileColumns
       let panel = b + (c0 &* k &+ k0 &* tileColumns)
-      rowsPanel(a + k0, lda, length, panel, c + c0, ldc, rows, wide, k0 > 0, tiles)
+      rowsPanel(a + k0, lda, length, panel, c + c0, ldc, rows, wide, k0 > 0, tiles, nil, 0)
       c0 &+= tileColumns
     }
     k0 &+= length
@@ -220,7 +230,11 @@ private func directRowsBlock(
     while c0 < columns {
       let wide = columns &- c0 < tileColumns ? columns &- c0 : tileColumns
       packPanel(b + (k0 &* ldb &+ c0), ldb, 1, length, wide, panel)
-      rowsPanel(a + k0, lda, length, panel, c + c0, ldc, rows, wide, k0 > 0, tiles)
+      // The next piece; at the end the next panel, most likely of this thread.
+      let next = k0 &+ length < k ? (k0 &+ length) &* ldb &+ c0 : c0 &+ tileColumns
+      let ahead = UnsafeMutablePointer(mutating: b + next)
+      rowsPanel(
+        a + k0, lda, length, panel, c + c0, ldc, rows, wide, k0 > 0, tiles, ahead, ldb)
       c0 &+= tileColumns
     }
     k0 &+= length
@@ -291,26 +305,22 @@ private func swappedBlock(
   var k0 = 0
   while k0 < k {
     let length = k &- k0 < piece ? k &- k0 : piece
-    var c0 = 0
-    while c0 < columns {
-      var r = 0
-      while r < tileRows {
-        let row = c0 &+ r < columns ? c0 &+ r : columns &- 1
-        tiles.a[r] = b + (row &* ldb &+ k0)
-        r &+= 1
-      }
-      var r0 = 0
-      while r0 < wide {
-        r = 0
+    var r0 = 0
+    while r0 < wide {
+      let panel = a + (r0 &* k &+ k0 &* tileColumns)
+      var c0 = 0
+      while c0 < columns {
+        var r = 0
         while r < tileRows {
+          let row = c0 &+ r < columns ? c0 &+ r : columns &- 1
+          tiles.a[r] = b + (row &* ldb &+ k0)
           tiles.c[r] = transposed + ((c0 &+ r) &* wide &+ r0)
           r &+= 1
         }
-        rowsTile(
-          tileRows, tiles.a, 1, length, a + (r0 &* k &+ k0 &* tileColumns), tiles.c, k0 > 0)
-        r0 &+= tileColumns
+        rowsTile(tileRows, tiles.a, 1, length, panel, tiles.c, k0 > 0)
+        c0 &+= tileRows
       }
-      c0 &+= tileRows
+      r0 &+= tileColumns
     }
     k0 &+= length
   }

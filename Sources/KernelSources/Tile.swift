@@ -74,9 +74,10 @@ typealias TargetRows = UnsafePointer<Target>
 // panel.
 
 #if WIDTH16
-  @inline(never)
-  func rowsTile12(
-    _ a: Rows, _ segments: Int, _ length: Int, _ b: Source, _ c: TargetRows, _ accumulate: Bool
+  @inline(__always)
+  private func rowsLoop12(
+    _ a: Rows, _ segments: Int, _ length: Int, _ b: Source, _ c: TargetRows, _ accumulate: Bool,
+    _ ahead: Target?, _ stride: Int
   ) {
     var s = zeroFour()
     var t = zeroFour()
@@ -100,6 +101,7 @@ typealias TargetRows = UnsafePointer<Target>
         step(&s, a0[k], a1[k], a2[k], a3[k], b0, b1)
         step(&t, a4[k], a5[k], a6[k], a7[k], b0, b1)
         step(&u, a8[k], a9[k], a10[k], a11[k], b0, b1)
+        if let ahead { prefetch(ahead + k &* stride) }
         p += tileColumns
         k &+= 1
       }
@@ -108,6 +110,22 @@ typealias TargetRows = UnsafePointer<Target>
     write(s, c)
     write(t, c + 4)
     write(u, c + 8)
+  }
+
+  @inline(never)
+  func rowsTile12(
+    _ a: Rows, _ segments: Int, _ length: Int, _ b: Source, _ c: TargetRows, _ accumulate: Bool
+  ) {
+    rowsLoop12(a, segments, length, b, c, accumulate, nil, 0)
+  }
+
+  /// The same with one segment, while `length` lines of memory are asked for, `stride` apart.
+  @inline(never)
+  func rowsTile12Ahead(
+    _ a: Rows, _ length: Int, _ b: Source, _ c: TargetRows, _ accumulate: Bool, _ ahead: Target,
+    _ stride: Int
+  ) {
+    rowsLoop12(a, 1, length, b, c, accumulate, ahead, stride)
   }
 
   @inline(never)
