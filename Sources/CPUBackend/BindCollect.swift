@@ -38,7 +38,7 @@ func bindCollected(
   let contributions = node.context.temporary(floats: pixels * taps)
   var product = MatmulArguments()
   product.a = UnsafePointer(source.floats)
-  product.packedB = UnsafePointer(packed)
+  product.packed = UnsafePointer(packed)
   product.c = contributions
   product.m = pixels
   product.n = taps
