@@ -16,14 +16,16 @@ func collectKernel(
   var run: RegionRun?
   if let epilogue = p.pointee.epilogue, let scratch { run = prepareRegion(epilogue, scratch) }
   let rowFloats = p.pointee.targetWidth &* p.pointee.channels
+  let taps = p.pointee.taps
   let imageFloats = p.pointee.targetHeight &* rowFloats
   while n < end {
     let image = p.pointee.target! + n &* imageFloats
-    let from = p.pointee.contributions! + n &* p.pointee.sourceHeight &* p.pointee.sourceRowFloats
+    let from =
+      p.pointee.contributions! + n &* p.pointee.sourceHeight &* p.pointee.sourceWidth &* taps
     fillElements(0, image, imageFloats)
     var i = 0
     while i < p.pointee.targetHeight {
-      collectRow(p, i, image + i &* rowFloats, from)
+      collectRow(p, i, image + i &* rowFloats, from, taps)
       i &+= 1
     }
     if let run { runRegion(run, n &* imageFloats, imageFloats) }
@@ -33,7 +35,7 @@ func collectKernel(
 
 /// Adds all taps to one row of the target.
 @inline(__always) private func collectRow(
-  _ p: UnsafePointer<CollectArguments>, _ i: Int, _ row: Target, _ from: Source
+  _ p: UnsafePointer<CollectArguments>, _ i: Int, _ row: Target, _ from: Source, _ taps: Int
 ) {
   let stride = p.pointee.strideHeight
   var u = 0
@@ -45,7 +47,7 @@ func collectKernel(
       var v = 0
       while v < p.pointee.kernelWidth {
         let tap = (u &* p.pointee.kernelWidth &+ v) &* p.pointee.channels
-        collectTap(p, v, row, from + (q &* p.pointee.sourceRowFloats &+ tap))
+        collectTap(p, v, row, from + (q &* p.pointee.sourceWidth &* taps &+ tap), taps)
         v &+= 1
       }
     }
@@ -56,7 +58,7 @@ func collectKernel(
 /// Adds one tap of one source row: the pairs of a target column j and a source column q with j·s − left + v = q, or
 /// backward q·s − left + v = j.
 @inline(__always) private func collectTap(
-  _ p: UnsafePointer<CollectArguments>, _ v: Int, _ row: Target, _ from: Source
+  _ p: UnsafePointer<CollectArguments>, _ v: Int, _ row: Target, _ from: Source, _ taps: Int
 ) {
   let channels = p.pointee.channels
   let offset = v &- p.pointee.left
@@ -70,7 +72,7 @@ func collectKernel(
     let j = p.pointee.backward ? fast : slow
     let q = p.pointee.backward ? slow : fast
     let to = row + j &* channels
-    let contribution = from + q &* p.pointee.taps
+    let contribution = from + q &* taps
     var c = 0
     while c < channels {
       to[c] = to[c] + contribution[c]

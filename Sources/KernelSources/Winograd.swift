@@ -20,6 +20,8 @@ func winogradFilterKernel(
   let targetChannels = p.pointee.target.channels
   let targetStep = p.pointee.target.step
   let columns = p.pointee.width
+  // Sizes that are functions of the arguments are asked for once, outside of all loops.
+  let stride = p.pointee.packedStride(GemmUnit(rows: tileRows, columns: tileColumns))
   while k < end {
     let sourceGroup = k / sourceChannels
     let sourceChannel = k &- sourceGroup &* sourceChannels
@@ -29,12 +31,16 @@ func winogradFilterKernel(
       var group = 0
       while group < targetStep &* targetStep {
         // One of the two groups is always 0.
-        transformTaps(p, sourceGroup &+ group, raw, half, k, group &* targetChannels &+ c)
+        let n = group &* targetChannels &+ c
+        transformTaps(
+          p, sourceGroup &+ group, raw, half, packedPlace(p, depth, k, n), stride)
         group &+= 1
       }
       c &+= width
     }
-    if columns % tileColumns != 0 { zeroPanelEnd(p, k, columns) }
+    if columns % tileColumns != 0 {
+      zeroPanelEnd(packedPlace(p, depth, k, columns), stride, columns)
+    }
     k &+= 1
   }
 }
@@ -67,10 +73,10 @@ let winogradFilterTaps = 100
   }
 }
 
-/// Both axes' matrices on the taps of one vector; writes its 36 points at (k, n).
+/// Both axes' matrices on the taps of one vector; writes its 36 points, `stride` apart.
 @inline(__always) private func transformTaps(
-  _ p: UnsafePointer<WinogradArguments>, _ group: Int, _ raw: Target, _ half: Target, _ k: Int,
-  _ n: Int
+  _ p: UnsafePointer<WinogradArguments>, _ group: Int, _ raw: Target, _ half: Target,
+  _ to: Target, _ stride: Int
 ) {
   let kh = p.pointee.kernelHeight
   let kw = p.pointee.kernelWidth
@@ -99,28 +105,27 @@ let winogradFilterTaps = 100
         sum = multiplyAdd(sum, load(half + v &* width), splat(columnMatrix[j &* kw &+ v]))
         v &+= 1
       }
-      store(sum, packedPlace(p, i &* 6 &+ j, k, n))
+      store(sum, to + (i &* 6 &+ j) &* stride)
       j &+= 1
     }
     i &+= 1
   }
 }
 
+/// Where the first point of W[k, n] lies.
 @inline(__always) private func packedPlace(
-  _ p: UnsafePointer<WinogradArguments>, _ point: Int, _ k: Int, _ n: Int
+  _ p: UnsafePointer<WinogradArguments>, _ depth: Int, _ k: Int, _ n: Int
 ) -> Target {
   let panel = n / tileColumns
-  let stride = p.pointee.packedStride(GemmUnit(rows: tileRows, columns: tileColumns))
   return p.pointee.packed!
-    + (point &* stride &+ (panel &* p.pointee.depth &+ k) &* tileColumns
-      &+ (n &- panel &* tileColumns))
+    + ((panel &* depth &+ k) &* tileColumns &+ (n &- panel &* tileColumns))
 }
 
 /// The last panel where the channels fill half of it.
-private func zeroPanelEnd(_ p: UnsafePointer<WinogradArguments>, _ k: Int, _ columns: Int) {
+private func zeroPanelEnd(_ to: Target, _ stride: Int, _ columns: Int) {
   var point = 0
   while point < winogradPoints {
-    fillElements(0, packedPlace(p, point, k, columns), tileColumns &- columns % tileColumns)
+    fillElements(0, to + point &* stride, tileColumns &- columns % tileColumns)
     point &+= 1
   }
 }

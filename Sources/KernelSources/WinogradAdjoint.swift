@@ -80,11 +80,13 @@ private func scatterPanels(
   fillElements(0, sums, p.pointee.adjointRows &* across &* width)
   let spare = memory.spare
   let stride = memory.productStride
+  let high = p.pointee.tileRows
+  let wide = p.pointee.tileColumns
   var at = from
   var row = 0
-  while row < p.pointee.tileRows {
+  while row < high {
     var column = 0
-    while column < p.pointee.tileColumns {
+    while column < wide {
       var j = 0
       while j < 6 {
         let v = loadSix(at + j &* stride, 6 &* stride)

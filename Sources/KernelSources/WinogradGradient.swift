@@ -88,6 +88,9 @@ func winogradFilterGradientCombineKernel(
   let half = sums + winogradPoints &* width
   let sourceGroups = p.pointee.source.step &* p.pointee.source.step
   let groups = sourceGroups &* p.pointee.target.step &* p.pointee.target.step
+  let columns = p.pointee.width
+  let stride = p.pointee.partialStride
+  let splits = p.pointee.gradientSplits
   while c < end {
     var o = 0
     while o < outC {
@@ -95,7 +98,7 @@ func winogradFilterGradientCombineKernel(
       while group < groups {
         let k = sourceGroups > 1 ? group &* inC &+ c : c
         let n = sourceGroups > 1 ? o : group &* outC &+ o
-        sumSplits(p, k &* p.pointee.width &+ n, sums)
+        sumSplits(p.pointee.partial! + (k &* columns &+ n), stride, splits, sums)
         gatherTaps(p, group, sums, half, taps)
         group &+= 1
       }
@@ -114,13 +117,11 @@ func winogradFilterGradientCombineKernel(
 
 /// The 36 points of one vector, added over the splits in order.
 @inline(__always) private func sumSplits(
-  _ p: UnsafePointer<WinogradArguments>, _ at: Int, _ sums: Target
+  _ partial: Target, _ stride: Int, _ splits: Int, _ sums: Target
 ) {
-  let stride = p.pointee.partialStride
-  let splits = p.pointee.gradientSplits
   var point = 0
   while point < winogradPoints {
-    var from = p.pointee.partial! + (point &* stride &+ at)
+    var from = partial + point &* stride
     var sum = load(from)
     var split = 1
     while split < splits {

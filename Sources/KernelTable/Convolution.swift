@@ -167,9 +167,8 @@ package struct CollectArguments {
   package var left = 0
   package init() {}
 
-  /// Contributions of one source pixel, and of a row of them.
+  /// Contributions of one source pixel.
   package var taps: Int { @inline(never) get { kernelHeight * kernelWidth * channels } }
-  package var sourceRowFloats: Int { @inline(never) get { sourceWidth * taps } }
   /// The largest useful number of shares.
   package var tasks: Int { @inline(never) get { batch } }
   /// Scratch of one share.
