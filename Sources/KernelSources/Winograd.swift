@@ -213,7 +213,9 @@ func transformSource(
     while at < groups {
       let group = firstGroup &+ at
       pointPixels(p, n, i, j, group / step, group % step, memory)
-      transformPixels(channels, memory, memory.transformed + (t &* depth &+ at &* channels))
+      transformPixels(
+        channels, m &* step &* channels, memory,
+        memory.transformed + (t &* depth &+ at &* channels))
       at &+= 1
     }
     t &+= 1
@@ -247,9 +249,10 @@ func transformSource(
   }
 }
 
-/// Bᵀ d B for all channels of one tile; point (i, j) goes to `to` + point·stride.
+/// Bᵀ d B for all channels of one tile; point (i, j) goes to `to` + point·stride. The next tile's pixels, `ahead`
+/// elements on, are asked for meanwhile.
 @inline(__always) private func transformPixels(
-  _ channels: Int, _ memory: WinogradScratch, _ to: Target
+  _ channels: Int, _ ahead: Int, _ memory: WinogradScratch, _ to: Target
 ) {
   let stride = memory.transformedStride
   let pixels = memory.pixels
@@ -258,6 +261,13 @@ func transformSource(
   while c < channels {
     var j = 0
     while j < 6 {
+      if j > 2 {
+        var i = j
+        while i < 36 {
+          prefetch(UnsafeMutablePointer(mutating: pixels[i] + (ahead &+ c)))
+          i &+= 6
+        }
+      }
       let d = (
         load(pixels[j] + c), load(pixels[6 &+ j] + c), load(pixels[12 &+ j] + c),
         load(pixels[18 &+ j] + c), load(pixels[24 &+ j] + c), load(pixels[30 &+ j] + c)
