@@ -119,7 +119,7 @@ import Testing
         filler.uniform(.f32(1037), -1, 1), filler.uniform(.f32(1037), -1, 1),
         HostTensor(.f32(), [0.0002]),
       ]
-      let graph = try builder.finish()
+      let graph = builder.finish()
       try expectAgreement(graph, inputs)
       var found: [[UInt8]] = []
       for backend in try makeBackends() {

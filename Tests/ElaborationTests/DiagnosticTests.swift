@@ -2,7 +2,6 @@
 
 import Basics
 import Elaboration
-import CommandSupport
 import Testing
 
 /// A program and what is wrong with it.
