@@ -49,14 +49,7 @@ private func scatterPanels(
   let packedStride = p.pointee.packedStride(GemmUnit(rows: tileRows, columns: tileColumns))
   var panel = 0
   while panel &* tileColumns < columns {
-    var point = 0
-    while point < winogradPoints {
-      multiplyPoint(
-        memory.transformed + point &* memory.transformedStride, depth, images &* perImage,
-        p.pointee.packed! + (point &* packedStride &+ panel &* depth &* tileColumns),
-        memory.products + point &* memory.productStride, tiles)
-      point &+= 1
-    }
+    multiplyPanel(p, panel, depth, images &* perImage, packedStride, tiles, memory)
     var lane = 0
     while lane < tileColumns && panel &* tileColumns &+ lane < columns {
       var n = 0
