@@ -24,21 +24,14 @@ func bindCollected(
 
   // The filter's rows are the columns of the product.
   var pack = PackArguments()
-  pack.source = UnsafePointer(filter.floats)
   pack.k = channels
   pack.n = taps
   pack.strideK = 1
   pack.strideN = channels
-  let key = PackKey(identity: filter.identity, kernel: "collect", layout: [channels, taps])
-  let packed = node.context.packed(key, floats: pack.packedCount(unit)) { target in
-    var filled = pack
-    filled.packed = target
-    node.context.launch("pack", node.table.pack, filled, tasks: pack.tasks(unit))
-  }
   let contributions = node.context.temporary(floats: pixels * taps)
   var product = MatmulArguments()
   product.a = UnsafePointer(source.floats)
-  product.packed = UnsafePointer(packed)
+  product.packed = packed(node, filter, pack)
   product.c = contributions
   product.m = pixels
   product.n = taps

@@ -62,7 +62,7 @@ let bindMatMul: RootBinder = { (node, epilogue) throws(EnvironmentFailure) in
 }
 
 /// An operand of a product packed as `arguments` say, by a launch unless an earlier node did it.
-private func packed(
+func packed(
   _ node: NodeBinding, _ operand: BoundTensor, _ arguments: PackArguments
 ) -> UnsafePointer<Float> {
   var pack = arguments

@@ -132,6 +132,7 @@ import Training
     let names = try result.output.split(separator: "\n").map {
       try JSONValue.parse(String($0), name: "finding")["parameter"]?.stringValue ?? ""
     }
+    #expect(names.contains { $0.hasPrefix("discriminator/dense/kernel, updated in line ") })
     #expect(names.allSatisfy { $0.hasPrefix("generator/") || $0.hasPrefix("discriminator/") })
   }
 
