@@ -131,17 +131,19 @@ private func matmulBlock(
         narrowRows(a + r0 &* lda, lda, b, c, ldc, rows, k, columns)
       }
     } else if p.pointee.transposedA {
-      columnsBlock(a + r0, lda, k, b + c0 &* k, c, ldc, rows, columns, tiles)
+      columnsBlock(
+        a + r0, lda, k, b + c0 &* k, 0, true, c, ldc, rows, columns, tiles, buffer)
     } else {
-      rowsBlock(a + r0 &* lda, lda, k, b + c0 &* k, c, ldc, rows, columns, tiles)
+      rowsBlock(
+        a + r0 &* lda, lda, k, b + c0 &* k, 0, true, c, ldc, rows, columns, tiles, buffer)
     }
   case .direct:
     let a = p.pointee.a! + batch &* p.pointee.batchStrideA
     let b = p.pointee.b! + (batch &* p.pointee.batchStrideB &+ c0)
     if p.pointee.transposedA {
-      directColumnsBlock(a + r0, lda, k, b, ldb, c, ldc, rows, columns, tiles, buffer)
+      columnsBlock(a + r0, lda, k, b, ldb, false, c, ldc, rows, columns, tiles, buffer)
     } else {
-      directRowsBlock(a + r0 &* lda, lda, k, b, ldb, c, ldc, rows, columns, tiles, buffer)
+      rowsBlock(a + r0 &* lda, lda, k, b, ldb, false, c, ldc, rows, columns, tiles, buffer)
     }
   case .swapped:
     // Blocks of rows begin at panels.
@@ -196,10 +198,12 @@ private func zeroBlock(_ c: Target, _ ldc: Int, _ rows: Int, _ columns: Int) {
   }
 }
 
-/// A block with A as stored and B packed. Order: piece of k, panel, tile of rows.
+/// A block with A as stored. Order: piece of k, panel, tile of rows. Where B is not packed, each piece
+/// of a panel is packed on the spot, for the tiles of rows read it several times, and rows of B a
+/// power of two apart would compete for one cache set.
 private func rowsBlock(
-  _ a: Source, _ lda: Int, _ k: Int, _ b: Source, _ c: Target, _ ldc: Int, _ rows: Int,
-  _ columns: Int, _ tiles: TileScratch
+  _ a: Source, _ lda: Int, _ k: Int, _ b: Source, _ ldb: Int, _ isPacked: Bool, _ c: Target,
+  _ ldc: Int, _ rows: Int, _ columns: Int, _ tiles: TileScratch, _ buffer: Target
 ) {
   let piece = reductionPiece(k)
   var k0 = 0
@@ -208,31 +212,15 @@ private func rowsBlock(
     var c0 = 0
     while c0 < columns {
       let wide = columns &- c0 < tileColumns ? columns &- c0 : tileColumns
-      let panel = b + (c0 &* k &+ k0 &* tileColumns)
-      rowsPanel(a + k0, lda, length, panel, c + c0, ldc, rows, wide, k0 > 0, tiles, nil, 0)
-      c0 &+= tileColumns
-    }
-    k0 &+= length
-  }
-}
-
-/// The same with B as stored: each piece of a panel is packed on the spot, for the tiles of rows
-/// read it several times, and rows of B a power of two apart would compete for one cache set.
-private func directRowsBlock(
-  _ a: Source, _ lda: Int, _ k: Int, _ b: Source, _ ldb: Int, _ c: Target, _ ldc: Int,
-  _ rows: Int, _ columns: Int, _ tiles: TileScratch, _ panel: Target
-) {
-  let piece = reductionPiece(k)
-  var k0 = 0
-  while k0 < k {
-    let length = k &- k0 < piece ? k &- k0 : piece
-    var c0 = 0
-    while c0 < columns {
-      let wide = columns &- c0 < tileColumns ? columns &- c0 : tileColumns
-      packPanel(b + (k0 &* ldb &+ c0), ldb, 1, length, wide, panel)
-      // The next piece; at the end the next panel, most likely of this thread.
-      let next = k0 &+ length < k ? (k0 &+ length) &* ldb &+ c0 : c0 &+ tileColumns
-      let ahead = UnsafeMutablePointer(mutating: b + next)
+      var panel = b + (c0 &* k &+ k0 &* tileColumns)
+      var ahead: Target?
+      if !isPacked {
+        packPanel(b + (k0 &* ldb &+ c0), ldb, 1, length, wide, buffer)
+        panel = UnsafePointer(buffer)
+        // The next piece; at the end the next panel, most likely of this thread.
+        let next = k0 &+ length < k ? (k0 &+ length) &* ldb &+ c0 : c0 &+ tileColumns
+        ahead = UnsafeMutablePointer(mutating: b + next)
+      }
       rowsPanel(
         a + k0, lda, length, panel, c + c0, ldc, rows, wide, k0 > 0, tiles, ahead, ldb)
       c0 &+= tileColumns
@@ -241,10 +229,11 @@ private func directRowsBlock(
   }
 }
 
-/// A block with A transposed, rows of C contiguous in A, and B packed.
+/// A block with A transposed, rows of C contiguous in A. Where B is not packed, only a ragged last
+/// panel of it is, because vectors would reach beyond B.
 private func columnsBlock(
-  _ a: Source, _ lda: Int, _ k: Int, _ b: Source, _ c: Target, _ ldc: Int, _ rows: Int,
-  _ columns: Int, _ tiles: TileScratch
+  _ a: Source, _ lda: Int, _ k: Int, _ b: Source, _ ldb: Int, _ isPacked: Bool, _ c: Target,
+  _ ldc: Int, _ rows: Int, _ columns: Int, _ tiles: TileScratch, _ buffer: Target
 ) {
   let piece = reductionPiece(k)
   var k0 = 0
@@ -253,38 +242,19 @@ private func columnsBlock(
     var c0 = 0
     while c0 < columns {
       let wide = columns &- c0 < tileColumns ? columns &- c0 : tileColumns
-      tiles.a[0] = a + k0 &* lda
-      tiles.a[1] = b + (c0 &* k &+ k0 &* tileColumns)
-      placeColumns(
-        tiles.a, tiles.a + 1, 1, length, lda, tileColumns, c + c0, ldc, rows, wide, k0 > 0, tiles)
-      c0 &+= tileColumns
-    }
-    k0 &+= length
-  }
-}
-
-/// The same with B as stored; only a ragged last panel is packed, because vectors would reach
-/// beyond B.
-private func directColumnsBlock(
-  _ a: Source, _ lda: Int, _ k: Int, _ b: Source, _ ldb: Int, _ c: Target, _ ldc: Int,
-  _ rows: Int, _ columns: Int, _ tiles: TileScratch, _ panel: Target
-) {
-  let piece = reductionPiece(k)
-  var k0 = 0
-  while k0 < k {
-    let length = k &- k0 < piece ? k &- k0 : piece
-    var c0 = 0
-    while c0 < columns {
-      let wide = columns &- c0 < tileColumns ? columns &- c0 : tileColumns
-      let from = b + (k0 &* ldb &+ c0)
-      tiles.a[0] = a + k0 &* lda
-      tiles.a[1] = from
-      var stride = ldb
-      if wide < tileColumns {
-        packPanel(from, ldb, 1, length, wide, panel)
-        tiles.a[1] = UnsafePointer(panel)
-        stride = tileColumns
+      var panel = b + (c0 &* k &+ k0 &* tileColumns)
+      var stride = tileColumns
+      if !isPacked {
+        panel = b + (k0 &* ldb &+ c0)
+        stride = ldb
+        if wide < tileColumns {
+          packPanel(panel, ldb, 1, length, wide, buffer)
+          panel = UnsafePointer(buffer)
+          stride = tileColumns
+        }
       }
+      tiles.a[0] = a + k0 &* lda
+      tiles.a[1] = panel
       placeColumns(
         tiles.a, tiles.a + 1, 1, length, lda, stride, c + c0, ldc, rows, wide, k0 > 0, tiles)
       c0 &+= tileColumns

@@ -25,23 +25,13 @@ import Training
       program: program, backend: CPUBackend(threads: 2), seed: 5,
       compiler: GraphCompiler(PassRunner(pipeline)))
     session.initialize()
-    var random = PhiloxSequence(seed: 11, step: 0, stream: 1)
-    var batches: [String: [[Float]]] = [:]
-    for data in program.data {
-      let (low, high) = (data.low ?? 0, data.high ?? 1)
-      for _ in 0..<3 {
-        let batch = (0..<data.type.count).map { _ in
-          Float(low + (high - low) * random.nextUniform())
-        }
-        batches[data.name, default: []].append(batch)
-      }
-    }
+    let data = RandomBatches(program.data, seed: 11)
     var run = Run()
     let names = program.states.filter { $0.kind == .parameter }.map(\.name)
     for name in names { run.start[name] = session.floats(of: name) }
     for step in 0..<3 {
       let outcome = try session.runStep(
-        StepClock(step: step, epoch: 0), blocks: 0, data: GivenBatches(batches))
+        StepClock(step: step, epoch: 0), blocks: 0, data: data)
       run.losses += outcome.reports.map(\.value)
     }
     for name in names { run.end[name] = session.floats(of: name) }
