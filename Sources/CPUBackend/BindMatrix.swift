@@ -120,8 +120,8 @@ let bindConv2D: RootBinder = { (node, epilogue) throws(EnvironmentFailure) in
   guard let operation = node.operation as? Conv2D else { return }
   let unit = node.table.unit
   var (x, filter, y) = (node.operands[0], node.operands[1], node.results[0])
-  if operation.method == .winograd, let sizes = try? operation.geometry([x.type, filter.type]),
-    bindWinograd(node, sizes, .forward, epilogue)
+  if let sizes = try? operation.geometry([x.type, filter.type]),
+    bindWinograd(node, sizes, operation.method, .forward, epilogue)
   {
     return
   }
@@ -149,10 +149,8 @@ let bindConv2DInputGradient: RootBinder = { (node, epilogue) throws(EnvironmentF
   guard let operation = node.operation as? Conv2DInputGradient else { return }
   let unit = node.table.unit
   let (dy, filter, dx) = (node.operands[0], node.operands[1], node.results[0])
-  if operation.method != .direct, let sizes = try? operation.geometry([dy.type, filter.type]),
-    bindWinograd(
-      node, sizes,
-      operation.method == .winogradAdjoint ? .adjointInputGradient : .inputGradient, epilogue)
+  if let sizes = try? operation.geometry([dy.type, filter.type]),
+    bindWinograd(node, sizes, operation.method, .inputGradient, epilogue)
   {
     return
   }
@@ -182,8 +180,8 @@ let bindConv2DFilterGradient: Binder = { (node) throws(EnvironmentFailure) in
   guard let operation = node.operation as? Conv2DFilterGradient else { return }
   let unit = node.table.unit
   var (x, dy, dw) = (node.operands[0], node.operands[1], node.results[0])
-  if operation.method == .winograd, let sizes = try? operation.geometry([x.type, dy.type]),
-    bindWinogradFilterGradient(node, sizes)
+  if let sizes = try? operation.geometry([x.type, dy.type]),
+    bindWinogradFilterGradient(node, sizes, operation.method)
   {
     return
   }

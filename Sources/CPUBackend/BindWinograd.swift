@@ -7,10 +7,11 @@ import Operators
 
 /// The arguments of a form; source and target still without pixels. nil where the form does not exist.
 private func winogradArguments(
-  _ node: NodeBinding, _ sizes: ConvolutionGeometry, _ direction: WinogradForm.Direction
+  _ node: NodeBinding, _ sizes: ConvolutionGeometry, _ method: ConvolutionMethod,
+  _ direction: WinogradForm.Direction
 ) -> WinogradArguments? {
-  guard let form = WinogradForm(sizes, direction) else { return nil }
-  let isBackward = direction == .inputGradient || direction == .adjointInputGradient
+  guard let form = method.form(sizes, direction) else { return nil }
+  let isBackward = direction == .inputGradient
   var arguments = WinogradArguments()
   let image = sizes.inputShape
   let output = sizes.outputShape
@@ -19,13 +20,15 @@ private func winogradArguments(
   arguments.source.width = source[2]
   arguments.source.channels = source[3]
   // The adjoint form keeps the convolution's own axes, in which its source is the output.
-  let isAdjoint = direction == .adjointInputGradient
+  var isAdjoint = false
+  if case .winogradAdjoint = method { isAdjoint = true }
   arguments.source.step = isAdjoint ? form.height.outputStep : form.height.imageStep
   arguments.target.height = target[1]
   arguments.target.width = target[2]
   arguments.target.channels = target[3]
   arguments.target.step = isAdjoint ? form.height.imageStep : form.height.outputStep
   arguments.batch = sizes.batch
+  arguments.points = form.points
   arguments.tile = form.tile
   arguments.top = form.height.before
   arguments.left = form.width.before
@@ -45,12 +48,12 @@ private func storeMatrix(_ node: NodeBinding, _ matrix: [[[Double]]]) -> UnsafeP
   UnsafePointer(node.memory.store(array: matrix.joined().joined().map { Float($0) }))
 }
 
-/// Binds a forward convolution or an input gradient; false where the form does not exist.
+/// Binds a forward convolution or an input gradient; false for the direct method, and where the form does not exist.
 func bindWinograd(
-  _ node: NodeBinding, _ sizes: ConvolutionGeometry, _ direction: WinogradForm.Direction,
-  _ epilogue: UnsafePointer<RegionArguments>?
+  _ node: NodeBinding, _ sizes: ConvolutionGeometry, _ method: ConvolutionMethod,
+  _ direction: WinogradForm.Direction, _ epilogue: UnsafePointer<RegionArguments>?
 ) -> Bool {
-  guard var arguments = winogradArguments(node, sizes, direction) else { return false }
+  guard var arguments = winogradArguments(node, sizes, method, direction) else { return false }
   let unit = node.table.unit
   let (source, filter, target) = (node.operands[0], node.operands[1], node.results[0])
   arguments.source.pixels = source.floats
@@ -61,7 +64,7 @@ func bindWinograd(
     sizes.height.stride, sizes.upsample[0], sizes.height.before, sizes.width.before,
   ]
   let key = PackKey(
-    identity: filter.identity, kernel: "winograd \(direction)", layout: layout)
+    identity: filter.identity, kernel: "\(method.attribute) \(direction)", layout: layout)
   arguments.packed = node.context.packed(key, floats: arguments.packedCount(unit)) { target in
     var filled = arguments
     filled.packed = target
@@ -70,7 +73,7 @@ func bindWinograd(
       scratch: winogradFilterScratchBytes)
   }
   arguments.epilogue = epilogue
-  if direction == .adjointInputGradient {
+  if case .winogradAdjoint = method {
     node.context.launch(
       "winogradAdjoint", node.table.winogradAdjoint, arguments, tasks: arguments.adjointTasks,
       scratch: arguments.adjointScratchBytes(unit))
@@ -82,9 +85,11 @@ func bindWinograd(
   return true
 }
 
-/// Binds a filter gradient; false where the form does not exist.
-func bindWinogradFilterGradient(_ node: NodeBinding, _ sizes: ConvolutionGeometry) -> Bool {
-  guard var arguments = winogradArguments(node, sizes, .filterGradient) else { return false }
+/// Binds a filter gradient; false for the direct method, and where the form does not exist.
+func bindWinogradFilterGradient(
+  _ node: NodeBinding, _ sizes: ConvolutionGeometry, _ method: ConvolutionMethod
+) -> Bool {
+  guard var arguments = winogradArguments(node, sizes, method, .filterGradient) else { return false }
   let unit = node.table.unit
   arguments.source.pixels = node.operands[0].floats
   arguments.target.pixels = node.operands[1].floats

@@ -1,6 +1,6 @@
 // Convolutions in Winograd's form, forward and input gradient. A task takes a block of tiles through all three steps
-// while it stays in the second-level cache: the tiles' transform V [36][tile][channel]; for each panel of result
-// channels the 36 products M [36][tile][panel] with the packed filters; their transform back into the target; then
+// while it stays in the second-level cache: the tiles' transform V [point][tile][channel]; for each panel of result
+// channels the products M [point][tile][panel] with the packed filters; their transform back into the target; then
 // the epilogue.
 
 import KernelTable
@@ -61,7 +61,7 @@ func winogradScratch(
     pixels: at.assumingMemoryBound(to: Source.self),
     spare: (at + 4096).assumingMemoryBound(to: Float.self), zeros: floats,
     transformed: transformed, transformedStride: depthStride,
-    products: transformed + winogradPoints &* depthStride,
+    products: transformed + p.pointee.pointCount &* depthStride,
     productStride: tiles &* columns &+ 16)
 }
 
@@ -69,6 +69,18 @@ func winogradScratch(
 func transformSource(
   _ p: UnsafePointer<WinogradArguments>, _ first: Int, _ count: Int, _ firstGroup: Int,
   _ groups: Int, _ memory: WinogradScratch
+) {
+  switch p.pointee.points {
+  case 6: transformTiles(p, 6, first, count, firstGroup, groups, memory)
+  case 7: transformTiles(p, 7, first, count, firstGroup, groups, memory)
+  default: transformTiles(p, 8, first, count, firstGroup, groups, memory)
+  }
+}
+
+/// `points` is p.points as a constant.
+@inline(__always) private func transformTiles(
+  _ p: UnsafePointer<WinogradArguments>, _ points: Int, _ first: Int, _ count: Int,
+  _ firstGroup: Int, _ groups: Int, _ memory: WinogradScratch
 ) {
   let perRow = p.pointee.tileColumns
   let perImage = p.pointee.tileRows &* perRow
@@ -85,9 +97,9 @@ func transformSource(
     var at = 0
     while at < groups {
       let group = firstGroup &+ at
-      pointPixels(p, n, i, j, group / step, group % step, memory)
+      pointPixels(p, points, n, i, j, group / step, group % step, memory)
       transformPixels(
-        channels, m &* step &* channels, memory,
+        points, channels, m &* step &* channels, memory,
         memory.transformed + (t &* depth &+ at &* channels))
       at &+= 1
     }
@@ -95,10 +107,10 @@ func transformSource(
   }
 }
 
-/// The 36 pixels of a tile of one group, from virtual pixel (i, j) on; zeros outside the image.
+/// The pixels of a tile of one group, from virtual pixel (i, j) on; zeros outside the image.
 @inline(__always) private func pointPixels(
-  _ p: UnsafePointer<WinogradArguments>, _ n: Int, _ i: Int, _ j: Int, _ a: Int, _ b: Int,
-  _ memory: WinogradScratch
+  _ p: UnsafePointer<WinogradArguments>, _ points: Int, _ n: Int, _ i: Int, _ j: Int, _ a: Int,
+  _ b: Int, _ memory: WinogradScratch
 ) {
   let height = p.pointee.source.height
   let across = p.pointee.source.width
@@ -106,15 +118,15 @@ func transformSource(
   let step = p.pointee.source.step
   let image = UnsafePointer(p.pointee.source.pixels!) + n &* height &* across &* channels
   var r = 0
-  while r < 6 {
+  while r < points {
     let row = step &* (i &+ r) &+ a
     var c = 0
-    while c < 6 {
+    while c < points {
       let column = step &* (j &+ c) &+ b
       let inside =
         UInt(bitPattern: row) < UInt(bitPattern: height)
         && UInt(bitPattern: column) < UInt(bitPattern: across)
-      memory.pixels[r &* 6 &+ c] =
+      memory.pixels[r &* points &+ c] =
         inside ? image + (row &* across &+ column) &* channels : UnsafePointer(memory.zeros)
       c &+= 1
     }
@@ -125,7 +137,7 @@ func transformSource(
 /// Bᵀ d B for all channels of one tile; point (i, j) goes to `to` + point·stride. The next tile's pixels, `ahead`
 /// elements on, are asked for meanwhile.
 @inline(__always) private func transformPixels(
-  _ channels: Int, _ ahead: Int, _ memory: WinogradScratch, _ to: Target
+  _ points: Int, _ channels: Int, _ ahead: Int, _ memory: WinogradScratch, _ to: Target
 ) {
   let stride = memory.transformedStride
   let pixels = memory.pixels
@@ -133,32 +145,29 @@ func transformSource(
   var c = 0
   while c < channels {
     var j = 0
-    while j < 6 {
+    while j < points {
       if j > 2 {
         var i = j
-        while i < 36 {
+        while i < points &* points {
           prefetch(UnsafeMutablePointer(mutating: pixels[i] + (ahead &+ c)))
-          i &+= 6
+          i &+= points
         }
       }
-      let d = (
-        load(pixels[j] + c), load(pixels[6 &+ j] + c), load(pixels[12 &+ j] + c),
-        load(pixels[18 &+ j] + c), load(pixels[24 &+ j] + c), load(pixels[30 &+ j] + c)
-      )
-      storeSix(inputTransform(d), spare + j &* width, 6 &* width)
+      let d = loadPixels(points, pixels + j, points, c)
+      storeLine(points, inputTransform(points, d), spare + j &* width, points &* width)
       j &+= 1
     }
     var i = 0
-    while i < 6 {
-      let d = loadSix(spare + i &* 6 &* width, width)
-      storeSix(inputTransform(d), to + (i &* 6 &* stride &+ c), stride)
+    while i < points {
+      let d = loadLine(points, spare + i &* points &* width, width)
+      storeLine(points, inputTransform(points, d), to + (i &* points &* stride &+ c), stride)
       i &+= 1
     }
     c &+= width
   }
 }
 
-/// For each panel: the 36 products, and their transform into the target.
+/// For each panel: the products, and their transform into the target.
 private func multiplyPanels(
   _ p: UnsafePointer<WinogradArguments>, _ first: Int, _ count: Int, _ tiles: TileScratch,
   _ memory: WinogradScratch
@@ -169,11 +178,18 @@ private func multiplyPanels(
   var panel = 0
   while panel &* tileColumns < columns {
     multiplyPanel(p, panel, depth, count, packedStride, tiles, memory)
-    switch p.pointee.tile {
-    case 2: placePanel(p, 2, first, count, panel, memory)
-    case 3: placePanel(p, 3, first, count, panel, memory)
-    case 4: placePanel(p, 4, first, count, panel, memory)
-    default: placePanel(p, 5, first, count, panel, memory)
+    switch (p.pointee.points, p.pointee.tile) {
+    case (6, 2): placePanel(p, 6, 2, first, count, panel, memory)
+    case (6, 3): placePanel(p, 6, 3, first, count, panel, memory)
+    case (6, 4): placePanel(p, 6, 4, first, count, panel, memory)
+    case (6, _): placePanel(p, 6, 5, first, count, panel, memory)
+    case (7, 3): placePanel(p, 7, 3, first, count, panel, memory)
+    case (7, 4): placePanel(p, 7, 4, first, count, panel, memory)
+    case (7, 5): placePanel(p, 7, 5, first, count, panel, memory)
+    case (7, _): placePanel(p, 7, 6, first, count, panel, memory)
+    case (_, 4): placePanel(p, 8, 4, first, count, panel, memory)
+    case (_, 5): placePanel(p, 8, 5, first, count, panel, memory)
+    default: placePanel(p, 8, 6, first, count, panel, memory)
     }
     panel &+= 1
   }
@@ -185,7 +201,8 @@ func multiplyPanel(
   _ packedStride: Int, _ tiles: TileScratch, _ memory: WinogradScratch
 ) {
   var point = 0
-  while point < winogradPoints {
+  let points = p.pointee.pointCount
+  while point < points {
     multiplyPoint(
       memory.transformed + point &* memory.transformedStride, depth, count,
       p.pointee.packed! + (point &* packedStride &+ panel &* depth &* tileColumns),
@@ -219,10 +236,10 @@ func multiplyPanel(
   }
 }
 
-/// Aᵀ m A of one panel's products, into the target. `m` is p.tile as a constant.
+/// Aᵀ m A of one panel's products, into the target. `points` and `m` are p.points and p.tile as constants.
 @inline(__always) private func placePanel(
-  _ p: UnsafePointer<WinogradArguments>, _ m: Int, _ first: Int, _ count: Int, _ panel: Int,
-  _ memory: WinogradScratch
+  _ p: UnsafePointer<WinogradArguments>, _ points: Int, _ m: Int, _ first: Int, _ count: Int,
+  _ panel: Int, _ memory: WinogradScratch
 ) {
   let perRow = p.pointee.tileColumns
   let perImage = p.pointee.tileRows &* perRow
@@ -245,9 +262,9 @@ func multiplyPanel(
       let row = inImage / perRow &* m &* step &+ a
       let column = inImage % perRow &* m &* step &+ b
       let from = memory.products + (t &* tileColumns &+ lane)
-      outputColumns(m, from, memory.productStride, memory.spare)
+      outputColumns(points, m, from, memory.productStride, memory.spare)
       outputRows(
-        m, memory.spare, base + image &* height &* across &* channels, row, column, step, height,
+        points, m, memory.spare, base + image &* height &* across &* channels, row, column, step, height,
         across, channels)
       t &+= 1
     }
@@ -257,17 +274,12 @@ func multiplyPanel(
 
 /// spare[i][j] = output i of column j of the points.
 @inline(__always) private func outputColumns(
-  _ m: Int, _ from: Target, _ stride: Int, _ spare: Target
+  _ points: Int, _ m: Int, _ from: Target, _ stride: Int, _ spare: Target
 ) {
   var j = 0
-  while j < 6 {
-    let y = outputTransform(m, loadSix(from + j &* stride, 6 &* stride))
-    let to = spare + j &* width
-    store(y.0, to)
-    store(y.1, to + 6 &* width)
-    if m > 2 { store(y.2, to + 12 &* width) }
-    if m > 3 { store(y.3, to + 18 &* width) }
-    if m > 4 { store(y.4, to + 24 &* width) }
+  while j < points {
+    let y = outputTransform(points, m, loadLine(points, from + j &* stride, points &* stride))
+    storeLine(m, y, spare + j &* width, points &* width)
     j &+= 1
   }
 }
@@ -275,15 +287,15 @@ func multiplyPanel(
 /// The outputs of one tile, those inside the image: virtual pixel (i, j) of the tile is real pixel (row + step·i,
 /// column + step·j).
 @inline(__always) private func outputRows(
-  _ m: Int, _ spare: Target, _ image: Target, _ row: Int, _ column: Int, _ step: Int,
-  _ height: Int, _ across: Int, _ channels: Int
+  _ points: Int, _ m: Int, _ spare: Target, _ image: Target, _ row: Int, _ column: Int,
+  _ step: Int, _ height: Int, _ across: Int, _ channels: Int
 ) {
   let apart = step &* channels
   var i = 0
   while i < m {
     let r = row &+ step &* i
     if r >= height { return }
-    let y = outputTransform(m, loadSix(spare + i &* 6 &* width, width))
+    let y = outputTransform(points, m, loadLine(points, spare + i &* points &* width, width))
     let to = image + (r &* across &+ column) &* channels
     // Columns of the tile inside the image.
     let inside = (across &- column &+ step &- 1) / step
@@ -292,6 +304,7 @@ func multiplyPanel(
     if m > 2 && inside > 2 { store(y.2, to + 2 &* apart) }
     if m > 3 && inside > 3 { store(y.3, to + 3 &* apart) }
     if m > 4 && inside > 4 { store(y.4, to + 4 &* apart) }
+    if m > 5 && inside > 5 { store(y.5, to + 5 &* apart) }
     i &+= 1
   }
 }

@@ -1,5 +1,5 @@
-// The input gradient as the adjoint of the convolution's three steps: dy's tiles to 36 points by the output
-// transform's adjoint, products with the packed filters, and back to 6×6 pixels by the input transform's adjoint;
+// The input gradient as the adjoint of the convolution's three steps: dy's tiles to n² points by the output
+// transform's adjoint, products with the packed filters, and back to n×n pixels by the input transform's adjoint;
 // tiles overlap, so that their pixels are added. It takes the tiles of dy, which an unpadded convolution has fewer of
 // than the image. A task takes whole images, and adds a panel of channels of one image in its scratch, tile by tile
 // in order.
@@ -21,7 +21,7 @@ func winogradAdjointKernel(
   let perImage = p.pointee.tileRows &* p.pointee.tileColumns
   let memory = winogradScratch(
     p, scratch + tileScratchBytes, images &* perImage &+ tileRows, p.pointee.depth, tileColumns)
-  let sums = memory.products + winogradPoints &* memory.productStride
+  let sums = memory.products + p.pointee.pointCount &* memory.productStride
   var run: RegionRun?
   if let epilogue = p.pointee.epilogue {
     run = prepareRegion(epilogue, scratch + p.pointee.ownAdjointScratchBytes(unit))
@@ -39,7 +39,7 @@ func winogradAdjointKernel(
   }
 }
 
-/// For each panel: the 36 products, and for each image the sum of their transforms.
+/// For each panel: the products, and for each image the sum of their transforms.
 private func scatterPanels(
   _ p: UnsafePointer<WinogradArguments>, _ n0: Int, _ images: Int, _ perImage: Int,
   _ tiles: TileScratch, _ memory: WinogradScratch, _ sums: Target
@@ -54,7 +54,12 @@ private func scatterPanels(
     while lane < tileColumns && panel &* tileColumns &+ lane < columns {
       var n = 0
       while n < images {
-        addTiles(p, memory.products + (n &* perImage &* tileColumns &+ lane), memory, sums)
+        let from = memory.products + (n &* perImage &* tileColumns &+ lane)
+        switch p.pointee.points {
+        case 6: addTiles(p, 6, from, memory, sums)
+        case 7: addTiles(p, 7, from, memory, sums)
+        default: addTiles(p, 8, from, memory, sums)
+        }
         placeSums(p, n0 &+ n, panel &* tileColumns &+ lane, sums)
         n &+= 1
       }
@@ -64,9 +69,11 @@ private func scatterPanels(
   }
 }
 
-/// sums[i][j] = the pixels of one image, one vector of channels each, from virtual pixel (−top, −left) on.
+/// sums[i][j] = the pixels of one image, one vector of channels each, from virtual pixel (−top, −left) on. `points` is
+/// p.points as a constant.
 @inline(__always) private func addTiles(
-  _ p: UnsafePointer<WinogradArguments>, _ from: Target, _ memory: WinogradScratch, _ sums: Target
+  _ p: UnsafePointer<WinogradArguments>, _ points: Int, _ from: Target, _ memory: WinogradScratch,
+  _ sums: Target
 ) {
   let m = p.pointee.tile
   let across = p.pointee.adjointColumns
@@ -81,18 +88,20 @@ private func scatterPanels(
     var column = 0
     while column < wide {
       var j = 0
-      while j < 6 {
-        let v = loadSix(at + j &* stride, 6 &* stride)
-        storeSix(inputAdjoint(v), spare + j &* width, 6 &* width)
+      while j < points {
+        let v = loadLine(points, at + j &* stride, points &* stride)
+        storeLine(points, inputAdjoint(points, v), spare + j &* width, points &* width)
         j &+= 1
       }
       var to = sums + (row &* m &* across &+ column &* m) &* width
       var i = 0
-      while i < 6 {
-        let d = inputAdjoint(loadSix(spare + i &* 6 &* width, width))
-        let s = loadSix(to, width)
-        storeSix(
-          (s.0 + d.0, s.1 + d.1, s.2 + d.2, s.3 + d.3, s.4 + d.4, s.5 + d.5), to, width)
+      while i < points {
+        let d = inputAdjoint(points, loadLine(points, spare + i &* points &* width, width))
+        let s = loadLine(points, to, width)
+        let sum = (
+          s.0 + d.0, s.1 + d.1, s.2 + d.2, s.3 + d.3, s.4 + d.4, s.5 + d.5, s.6 + d.6, s.7 + d.7
+        )
+        storeLine(points, sum, to, width)
         to += across &* width
         i &+= 1
       }

@@ -1,5 +1,5 @@
 // The filters of Winograd's convolutions, transformed and packed: for each channel of the reduction and vector of
-// channels of the result the matrices of both axes on the real taps, 36 points.
+// channels of the result the matrices of both axes on the real taps, n² points.
 
 import KernelTable
 
@@ -37,7 +37,8 @@ func winogradFilterKernel(
       c &+= width
     }
     if columns % tileColumns != 0 {
-      zeroPanelEnd(packedPlace(p, depth, k, columns), stride, columns)
+      zeroPanelEnd(
+        packedPlace(p, depth, k, columns), p.pointee.pointCount, stride, columns)
     }
     k &+= 1
   }
@@ -71,7 +72,7 @@ let winogradFilterTaps = 100
   }
 }
 
-/// Both axes' matrices on the taps of one vector; writes its 36 points, `stride` apart.
+/// Both axes' matrices on the taps of one vector; writes its points, `stride` apart.
 @inline(__always) private func transformTaps(
   _ p: UnsafePointer<WinogradArguments>, _ group: Int, _ raw: Target, _ half: Target,
   _ to: Target, _ stride: Int
@@ -80,10 +81,11 @@ let winogradFilterTaps = 100
   let kw = p.pointee.kernelWidth
   let steps = p.pointee.source.step &* p.pointee.target.step
   let rowGroup = group / steps
-  let rowMatrix = p.pointee.rowMatrix! + rowGroup &* 6 &* kh
-  let columnMatrix = p.pointee.columnMatrix! + (group &- rowGroup &* steps) &* 6 &* kw
+  let points = p.pointee.points
+  let rowMatrix = p.pointee.rowMatrix! + rowGroup &* points &* kh
+  let columnMatrix = p.pointee.columnMatrix! + (group &- rowGroup &* steps) &* points &* kw
   var i = 0
-  while i < 6 {
+  while i < points {
     var v = 0
     while v < kw {
       var sum = splat(0)
@@ -96,14 +98,14 @@ let winogradFilterTaps = 100
       v &+= 1
     }
     var j = 0
-    while j < 6 {
+    while j < points {
       var sum = splat(0)
       v = 0
       while v < kw {
         sum = multiplyAdd(sum, load(half + v &* width), splat(columnMatrix[j &* kw &+ v]))
         v &+= 1
       }
-      store(sum, to + (i &* 6 &+ j) &* stride)
+      store(sum, to + (i &* points &+ j) &* stride)
       j &+= 1
     }
     i &+= 1
@@ -120,9 +122,9 @@ let winogradFilterTaps = 100
 }
 
 /// The last panel where the channels fill half of it.
-private func zeroPanelEnd(_ to: Target, _ stride: Int, _ columns: Int) {
+private func zeroPanelEnd(_ to: Target, _ points: Int, _ stride: Int, _ columns: Int) {
   var point = 0
-  while point < winogradPoints {
+  while point < points {
     fillElements(0, to + point &* stride, tileColumns &- columns % tileColumns)
     point &+= 1
   }

@@ -1,4 +1,4 @@
-// The filter gradient in Winograd's form: at each of the 36 points, the product of the image's transform with that of
+// The filter gradient in Winograd's form: at each of the n² points, the product of the image's transform with that of
 // dy, reduced over tiles. Tasks are splits of the batch by blocks of dw; each sums its tiles in order in
 // its own part of `partial`. The combining kernel adds the splits in order and transforms back to real taps.
 
@@ -33,7 +33,7 @@ func winogradFilterGradientKernel(
       p.pointee.width &- c0 < blockColumns ? p.pointee.width &- c0 : blockColumns
     let sums =
       p.pointee.partial!
-      + (split &* winogradPoints &* p.pointee.partialStride
+      + (split &* p.pointee.pointCount &* p.pointee.partialStride
         &+ rowBlock &* depth &* p.pointee.width &+ c0)
     let firstTile = shareStart(p.pointee.batch, split, splits) &* perImage
     let endTile = shareStart(p.pointee.batch, split &+ 1, splits) &* perImage
@@ -57,8 +57,9 @@ func winogradFilterGradientKernel(
   _ sums: Target, _ accumulate: Bool, _ tiles: TileScratch, _ memory: WinogradScratch
 ) {
   let partialStride = p.pointee.partialStride
+  let points = p.pointee.pointCount
   var point = 0
-  while point < winogradPoints {
+  while point < points {
     tiles.a[0] = UnsafePointer(memory.transformed + point &* memory.transformedStride)
     var c = 0
     while c < columns {
@@ -85,7 +86,8 @@ func winogradFilterGradientCombineKernel(
   guard c < end, let scratch else { return }
   let taps = scratch.assumingMemoryBound(to: Float.self)
   let sums = taps + winogradFilterTaps &* width
-  let half = sums + winogradPoints &* width
+  let points = p.pointee.points
+  let half = sums + points &* points &* width
   let sourceGroups = p.pointee.source.step &* p.pointee.source.step
   let groups = sourceGroups &* p.pointee.target.step &* p.pointee.target.step
   let columns = p.pointee.width
@@ -98,7 +100,8 @@ func winogradFilterGradientCombineKernel(
       while group < groups {
         let k = sourceGroups > 1 ? group &* inC &+ c : c
         let n = sourceGroups > 1 ? o : group &* outC &+ o
-        sumSplits(p.pointee.partial! + (k &* columns &+ n), stride, splits, sums)
+        sumSplits(
+          p.pointee.partial! + (k &* columns &+ n), points &* points, stride, splits, sums)
         gatherTaps(p, group, sums, half, taps)
         group &+= 1
       }
@@ -115,17 +118,17 @@ func winogradFilterGradientCombineKernel(
   }
 }
 
-/// The 36 points of one vector, added over the splits in order.
+/// The points of one vector, added over the splits in order.
 @inline(__always) private func sumSplits(
-  _ partial: Target, _ stride: Int, _ splits: Int, _ sums: Target
+  _ partial: Target, _ points: Int, _ stride: Int, _ splits: Int, _ sums: Target
 ) {
   var point = 0
-  while point < winogradPoints {
+  while point < points {
     var from = partial + point &* stride
     var sum = load(from)
     var split = 1
     while split < splits {
-      from += winogradPoints &* stride
+      from += points &* stride
       sum = sum + load(from)
       split &+= 1
     }
@@ -143,17 +146,18 @@ func winogradFilterGradientCombineKernel(
   let kw = p.pointee.kernelWidth
   let steps = p.pointee.source.step &* p.pointee.target.step
   let rowGroup = group / steps
-  let rowMatrix = p.pointee.rowMatrix! + rowGroup &* 6 &* kh
-  let columnMatrix = p.pointee.columnMatrix! + (group &- rowGroup &* steps) &* 6 &* kw
+  let points = p.pointee.points
+  let rowMatrix = p.pointee.rowMatrix! + rowGroup &* points &* kh
+  let columnMatrix = p.pointee.columnMatrix! + (group &- rowGroup &* steps) &* points &* kw
   var v = 0
   while v < kw {
     var i = 0
-    while i < 6 {
+    while i < points {
       var sum = splat(0)
       var j = 0
-      while j < 6 {
+      while j < points {
         sum = multiplyAdd(
-          sum, load(sums + (i &* 6 &+ j) &* width), splat(columnMatrix[j &* kw &+ v]))
+          sum, load(sums + (i &* points &+ j) &* width), splat(columnMatrix[j &* kw &+ v]))
         j &+= 1
       }
       store(sum, half + i &* width)
@@ -164,7 +168,7 @@ func winogradFilterGradientCombineKernel(
       let to = taps + (u &* kw &+ v) &* width
       var sum = group == 0 ? splat(0) : load(to)
       i = 0
-      while i < 6 {
+      while i < points {
         sum = multiplyAdd(sum, load(half + i &* width), splat(rowMatrix[i &* kh &+ u]))
         i &+= 1
       }

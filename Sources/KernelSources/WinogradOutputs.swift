@@ -1,4 +1,4 @@
-// The transform of tiles of outputs, m×m pixels to 36 points: the powers of the points along both axes. It is the
+// The transform of tiles of outputs, m×m pixels to n² points: the powers of the points along both axes. It is the
 // adjoint of the last transform of a convolution, and takes dy into both gradients.
 
 import KernelTable
@@ -9,18 +9,26 @@ func transformOutputs(
   _ p: UnsafePointer<WinogradArguments>, _ outputs: WinogradImage, _ first: Int, _ count: Int,
   _ c0: Int, _ columns: Int, _ to: Target, _ stride: Int, _ memory: WinogradScratch
 ) {
-  switch p.pointee.tile {
-  case 2: transformTiles(p, outputs, 2, first, count, c0, columns, to, stride, memory)
-  case 3: transformTiles(p, outputs, 3, first, count, c0, columns, to, stride, memory)
-  case 4: transformTiles(p, outputs, 4, first, count, c0, columns, to, stride, memory)
-  default: transformTiles(p, outputs, 5, first, count, c0, columns, to, stride, memory)
+  switch (p.pointee.points, p.pointee.tile) {
+  case (6, 2): transformTiles(p, outputs, 6, 2, first, count, c0, columns, to, stride, memory)
+  case (6, 3): transformTiles(p, outputs, 6, 3, first, count, c0, columns, to, stride, memory)
+  case (6, 4): transformTiles(p, outputs, 6, 4, first, count, c0, columns, to, stride, memory)
+  case (6, _): transformTiles(p, outputs, 6, 5, first, count, c0, columns, to, stride, memory)
+  case (7, 3): transformTiles(p, outputs, 7, 3, first, count, c0, columns, to, stride, memory)
+  case (7, 4): transformTiles(p, outputs, 7, 4, first, count, c0, columns, to, stride, memory)
+  case (7, 5): transformTiles(p, outputs, 7, 5, first, count, c0, columns, to, stride, memory)
+  case (7, _): transformTiles(p, outputs, 7, 6, first, count, c0, columns, to, stride, memory)
+  case (_, 4): transformTiles(p, outputs, 8, 4, first, count, c0, columns, to, stride, memory)
+  case (_, 5): transformTiles(p, outputs, 8, 5, first, count, c0, columns, to, stride, memory)
+  default: transformTiles(p, outputs, 8, 6, first, count, c0, columns, to, stride, memory)
   }
 }
 
-/// `m` is p.tile as a constant.
+/// `points` and `m` are p.points and p.tile as constants.
 @inline(__always) private func transformTiles(
-  _ p: UnsafePointer<WinogradArguments>, _ outputs: WinogradImage, _ m: Int, _ first: Int,
-  _ count: Int, _ c0: Int, _ columns: Int, _ to: Target, _ stride: Int, _ memory: WinogradScratch
+  _ p: UnsafePointer<WinogradArguments>, _ outputs: WinogradImage, _ points: Int, _ m: Int,
+  _ first: Int, _ count: Int, _ c0: Int, _ columns: Int, _ to: Target, _ stride: Int,
+  _ memory: WinogradScratch
 ) {
   let perRow = p.pointee.tileColumns
   let perImage = p.pointee.tileRows &* perRow
@@ -43,7 +51,8 @@ func transformOutputs(
           inImage % perRow &* m &* step &+ (group &- a &* step), memory)
         known = group
       }
-      transformPowers(m, c0 &+ c &- group &* channels, to + (t &* columns &+ c), stride, memory)
+      transformPowers(
+        points, m, c0 &+ c &- group &* channels, to + (t &* columns &+ c), stride, memory)
       c &+= width
     }
     t &+= 1
@@ -62,7 +71,7 @@ func transformOutputs(
     while j < m {
       let c = column &+ outputs.step &* j
       let inside = r < outputs.height && c < outputs.width
-      memory.pixels[i &* 6 &+ j] =
+      memory.pixels[i &* m &+ j] =
         inside
         ? image + (r &* outputs.width &+ c) &* outputs.channels : UnsafePointer(memory.zeros)
       j &+= 1
@@ -73,33 +82,20 @@ func transformOutputs(
 
 /// The powers of the points along both axes for one vector of channels.
 @inline(__always) private func transformPowers(
-  _ m: Int, _ c: Int, _ to: Target, _ stride: Int, _ memory: WinogradScratch
+  _ points: Int, _ m: Int, _ c: Int, _ to: Target, _ stride: Int, _ memory: WinogradScratch
 ) {
   let pixels = memory.pixels
   let spare = memory.spare
-  let zero = splat(0)
   var j = 0
   while j < m {
-    let at = pixels + j
-    let d0 = load(at[0] + c)
-    let d1 = load(at[6] + c)
-    let d2 = m > 2 ? load(at[12] + c) : zero
-    let d3 = m > 3 ? load(at[18] + c) : zero
-    let d4 = m > 4 ? load(at[24] + c) : zero
-    let last = m == 2 ? d1 : m == 3 ? d2 : m == 4 ? d3 : d4
-    storeSix(powerTransform((d0, d1, d2, d3, d4), last), spare + j &* width, 6 &* width)
+    let d = powerTransform(points, m, loadPixels(m, pixels + j, m, c))
+    storeLine(points, d, spare + j &* width, points &* width)
     j &+= 1
   }
   var i = 0
-  while i < 6 {
-    let at = spare + i &* 6 &* width
-    let d0 = load(at)
-    let d1 = load(at + width)
-    let d2 = m > 2 ? load(at + 2 &* width) : zero
-    let d3 = m > 3 ? load(at + 3 &* width) : zero
-    let d4 = m > 4 ? load(at + 4 &* width) : zero
-    let last = m == 2 ? d1 : m == 3 ? d2 : m == 4 ? d3 : d4
-    storeSix(powerTransform((d0, d1, d2, d3, d4), last), to + i &* 6 &* stride, stride)
+  while i < points {
+    let d = powerTransform(points, m, loadLine(m, spare + i &* points &* width, width))
+    storeLine(points, d, to + i &* points &* stride, stride)
     i &+= 1
   }
 }

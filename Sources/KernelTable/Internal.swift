@@ -210,16 +210,16 @@ package struct ConvolutionScratch {
 
 /// The memory of a block of tiles of a Winograd convolution, in a share's scratch.
 package struct WinogradScratch {
-  /// 36 pixels of one tile.
+  /// The pixels of one tile, at most 64.
   package var pixels: UnsafeMutablePointer<UnsafePointer<Float>>
-  /// 36 vectors between the transforms of the two axes.
+  /// Vectors between the transforms of the two axes.
   package var spare: UnsafeMutablePointer<Float>
   /// Zeros, as many as channels.
   package var zeros: UnsafeMutablePointer<Float>
-  /// The image's transform, [36][tile][channel].
+  /// The image's transform, [point][tile][channel].
   package var transformed: UnsafeMutablePointer<Float>
   package var transformedStride: Int
-  /// The products, or dy's transform, [36][tile][column].
+  /// The products, or dy's transform, [point][tile][column].
   package var products: UnsafeMutablePointer<Float>
   package var productStride: Int
 

@@ -1,8 +1,6 @@
-// Arguments of the convolutions in Winograd's form: 6×6 tiles of the image are transformed, multiplied with the
-// transformed filters at each of 36 points, and transformed back to m×m outputs, m = 7 − taps.
+// Arguments of the convolutions in Winograd's form: n×n tiles of the image are transformed, multiplied with the
+// transformed filters at each of n² points, and transformed back to m×m outputs, m = n + 1 − taps.
 
-/// Points of a tile: 6 an axis.
-package let winogradPoints = 36
 /// Scratch of one share of `winogradFilter` and `winogradFilterGradientCombine`.
 package let winogradFilterScratchBytes = 16 << 10
 
@@ -23,9 +21,9 @@ package struct WinogradImage {
 
 /// One geometry serves the five kernels. With virtual pixels, virtual taps and channels in groups:
 ///
-///     target[i, j, o] = Σ u, v < 7 − m, c  source[i + u − top, j + v − left, c] · W[u, v, c, o]
+///     target[i, j, o] = Σ u, v < n + 1 − m, c  source[i + u − top, j + v − left, c] · W[u, v, c, o]
 ///
-/// - `winogradFilter`: filter → packed, the transformed filters [36][panel][c][unit.columns].
+/// - `winogradFilter`: filter → packed, the transformed filters [n²][panel][c][unit.columns].
 /// - `winogradConvolution`: source, packed → target, epilogue over target. Input gradients are this kernel too:
 ///   source is dy, the filter's taps are placed in reverse and `transposed` exchanges its channels.
 /// - `winogradAdjoint`: source (dy), packed → target (dx), the adjoint of a convolution from target to source: the
@@ -37,7 +35,9 @@ package struct WinogradArguments {
   package var source = WinogradImage()
   package var target = WinogradImage()
   package var batch = 0
-  /// m, outputs of a tile along an axis: 2 to 5.
+  /// n, points of a tile along an axis: 6 to 8.
+  package var points = 0
+  /// m, outputs of a tile along an axis: 2 to 6.
   package var tile = 0
   package var top = 0
   package var left = 0
@@ -52,7 +52,7 @@ package struct WinogradArguments {
   package var filterIn = 0
   package var filterOut = 0
   package var transposed = false
-  /// [group][6][real tap] for rows of taps, and for columns.
+  /// [group][point][real tap] for rows of taps, and for columns.
   package var rowMatrix: UnsafePointer<Float>?
   package var columnMatrix: UnsafePointer<Float>?
 
@@ -61,6 +61,8 @@ package struct WinogradArguments {
   package var epilogue: UnsafePointer<RegionArguments>?
   package init() {}
 
+  /// n², points of a tile.
+  package var pointCount: Int { @inline(never) get { points * points } }
   /// Channels of the reduction, and of the result.
   package var depth: Int { @inline(never) get { source.depth } }
   package var width: Int { @inline(never) get { target.depth } }
@@ -75,7 +77,7 @@ package struct WinogradArguments {
   }
   /// Elements of `packed`.
   @inline(never)
-  package func packedCount(_ unit: GemmUnit) -> Int { winogradPoints * packedStride(unit) }
+  package func packedCount(_ unit: GemmUnit) -> Int { pointCount * packedStride(unit) }
   /// The largest useful number of shares of `winogradFilter`.
   @inline(never)
   package func filterTasks() -> Int { depth }
@@ -84,7 +86,7 @@ package struct WinogradArguments {
   /// tiles as keep their transform in the second-level cache.
   @inline(never)
   package func blocks(_ unit: GemmUnit) -> WinogradBlocks {
-    let goal = tilesInCache(depth)
+    let goal = tilesInCache(pointCount, depth)
     let perImage = tileRows * tileColumns
     if batch == 0 || perImage == 0 {
       return WinogradBlocks(images: 1, tileRows: 1, perImage: 1, tasks: 0, tiles: 0)
@@ -110,7 +112,7 @@ package struct WinogradArguments {
   package func ownScratchBytes(_ unit: GemmUnit) -> Int {
     let tiles = blocks(unit).tiles + unit.rows
     let floats =
-      winogradPoints * ((tiles * depth + 16) + (tiles * unit.columns + 16)) + source.channels
+      pointCount * ((tiles * depth + 16) + (tiles * unit.columns + 16)) + source.channels
       + target.channels
     return (matrixScratchBytes + floats * 4 + 16384 + 63) / 64 * 64
   }
@@ -126,13 +128,13 @@ package struct WinogradArguments {
   @inline(never)
   package func adjointImages() -> Int {
     let perImage = tileRows * tileColumns
-    var images = perImage == 0 ? 1 : tilesInCache(depth) / perImage
+    var images = perImage == 0 ? 1 : tilesInCache(pointCount, depth) / perImage
     if images > batch { images = batch }
     return images < 1 ? 1 : images
   }
   /// Virtual rows and columns that the tiles of one image reach.
-  package var adjointRows: Int { @inline(never) get { tileRows * tile + 6 - tile } }
-  package var adjointColumns: Int { @inline(never) get { tileColumns * tile + 6 - tile } }
+  package var adjointRows: Int { @inline(never) get { tileRows * tile + points - tile } }
+  package var adjointColumns: Int { @inline(never) get { tileColumns * tile + points - tile } }
   /// The largest useful number of shares of `winogradAdjoint`.
   package var adjointTasks: Int {
     @inline(never) get {
@@ -145,7 +147,7 @@ package struct WinogradArguments {
   package func ownAdjointScratchBytes(_ unit: GemmUnit) -> Int {
     let tiles = adjointImages() * tileRows * tileColumns + unit.rows
     let floats =
-      winogradPoints * ((tiles * depth + 16) + (tiles * unit.columns + 16)) + source.channels
+      pointCount * ((tiles * depth + 16) + (tiles * unit.columns + 16)) + source.channels
       + target.channels + adjointRows * adjointColumns * unit.columns
     return (matrixScratchBytes + floats * 4 + 16384 + 63) / 64 * 64
   }
@@ -187,12 +189,12 @@ package struct WinogradArguments {
   package var partialStride: Int { @inline(never) get { depth * width + 16 } }
   /// Elements of `partial`.
   package var partialCount: Int {
-    @inline(never) get { gradientSplits * winogradPoints * partialStride + 64 }
+    @inline(never) get { gradientSplits * pointCount * partialStride + 64 }
   }
   /// Tiles that one chunk of the filter gradient takes: sums pass through the registers once a chunk.
   package var gradientTiles: Int {
     @inline(never) get {
-      let tiles = tilesInCache((gradientDepth + gradientColumns) / 2)
+      let tiles = tilesInCache(pointCount, (gradientDepth + gradientColumns) / 2)
       return tiles < 64 ? 64 : tiles
     }
   }
@@ -200,7 +202,7 @@ package struct WinogradArguments {
   @inline(never)
   package func gradientScratchBytes(_ unit: GemmUnit) -> Int {
     let floats =
-      winogradPoints * (gradientTiles * (gradientDepth + gradientColumns) + 64) + source.channels
+      pointCount * (gradientTiles * (gradientDepth + gradientColumns) + 64) + source.channels
       + target.channels
     return (matrixScratchBytes + floats * 4 + 16384 + 63) / 64 * 64
   }
@@ -219,9 +221,9 @@ package struct WinogradBlocks {
   package var tiles: Int
 }
 
-/// So many tiles that 36 points of `depth` channels fill 384 KiB.
+/// So many tiles that all points of `depth` channels fill 384 KiB.
 @inline(never)
-private func tilesInCache(_ depth: Int) -> Int {
-  let tiles = (384 << 10) / (winogradPoints * 4 * depth) / 12 * 12
+private func tilesInCache(_ points: Int, _ depth: Int) -> Int {
+  let tiles = (384 << 10) / (points * 4 * depth) / 12 * 12
   return tiles < 12 ? 12 : tiles > 192 ? 192 : tiles
 }

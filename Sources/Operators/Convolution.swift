@@ -277,13 +277,7 @@ extension ConvolutionOperation {
   /// Two operations a multiply-add; in Winograd's form those of the products in its domain.
   package func cost(_ operands: [TensorType], _ results: [TensorType]) -> Cost {
     let sizes = try? geometry(operands)
-    let form = sizes.flatMap { sizes -> WinogradForm? in
-      switch method {
-      case .direct: nil
-      case .winograd: WinogradForm(sizes, direction)
-      case .winogradAdjoint: WinogradForm(sizes, .adjointInputGradient)
-      }
-    }
+    let form = sizes.flatMap { method.form($0, direction) }
     let multiplyAdds = form?.executedMultiplyAdds ?? sizes?.multiplyAdds ?? 0
     return Cost(flops: 2 * multiplyAdds, bytes: Cost.traffic(operands, results))
   }

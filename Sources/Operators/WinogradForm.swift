@@ -11,9 +11,11 @@
 // `place[g][U]`; several real taps may meet in one virtual tap (the phases of an up-sampled image), some virtual
 // taps have none (zeros).
 //
-// Winograd's F(m, r) with six points 0, 1, −1, 1/2, −2, ∞ computes m = 7 − r outputs of r taps with 6
-// multiplications (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2015; the construction by
-// points is Toom and Cook's). The error in single precision is near 3·10⁻⁶ of the output's standard deviation.
+// Winograd's F(m, r) computes m = n + 1 − r outputs of r taps with n multiplications, one for each of n points
+// (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2015; the construction by points is Toom and
+// Cook's). More points make fewer multiplications an output, and larger roundings: in single precision, of the
+// output's standard deviation, near 2·10⁻⁶ with 6 points, 5·10⁻⁶ with 7, and 6·10⁻⁶ with 8, where the plain sum has
+// 1.5·10⁻⁶ (256 channels of normal numbers, 3 to 5 taps).
 
 import Basics
 import GraphIR
@@ -70,15 +72,18 @@ package struct GroupedAxis: Hashable, Sendable {
 
 /// A convolution, its input gradient or its filter gradient in Winograd's form.
 package struct WinogradForm: Hashable, Sendable {
-  /// Multiplications of one axis of a tile.
-  package static let points = 6
-  private static let finitePoints: [Double] = [0, 1, -1, 0.5, -2]
+  /// n, multiplications of one axis of a tile: 6 to 8.
+  package var points: Int
+  /// All points but the last, which is ∞.
+  package static func finitePoints(_ points: Int) -> [Double] {
+    points == 6 ? [0, 1, -1, 0.5, -2] : [0, 1, -1, 2, -2, 0.5, -0.5].dropLast(8 - points)
+  }
 
   package var height: GroupedAxis
   package var width: GroupedAxis
-  /// Virtual taps of both axes, 2 to 5, and outputs of a tile along an axis: 7 − taps.
+  /// Virtual taps of both axes, 2 to 5, and outputs of a tile along an axis: points + 1 − taps, 2 to 6.
   package var taps: Int
-  package var tile: Int { 7 - taps }
+  package var tile: Int { points + 1 - taps }
   /// Channels of the reduction and of the result, groups included.
   package var depth: Int
   package var columns: Int
@@ -100,15 +105,16 @@ package struct WinogradForm: Hashable, Sendable {
   }
 
   /// nil where the form does not exist: unequal axes, strides or factors beyond 2, fewer than 2 or more than 5
-  /// virtual taps, channels that do not fill vectors.
-  package init?(_ sizes: ConvolutionGeometry, _ direction: Direction) {
-    guard sizes.inputChannels % 16 == 0, sizes.outputChannels % 16 == 0, sizes.batch > 0,
+  /// virtual taps (2 with 8 points neither), channels that do not fill vectors.
+  package init?(_ sizes: ConvolutionGeometry, _ direction: Direction, points: Int) {
+    self.points = points
+    guard (6...8).contains(points), sizes.inputChannels % 16 == 0, sizes.outputChannels % 16 == 0, sizes.batch > 0,
       let height = GroupedAxis(sizes.height, upsample: sizes.upsample[0]),
       let width = GroupedAxis(sizes.width, upsample: sizes.upsample[1]),
       height.imageStep == width.imageStep, height.outputStep == width.outputStep
     else { return nil }
     taps = max(height.taps, width.taps)
-    guard (2...5).contains(taps) else { return nil }
+    guard (2...5).contains(taps), points + 1 - taps <= 6 else { return nil }
     let image = sizes.inputShape
     let output = sizes.outputShape
     let imageGroups = height.imageStep * width.imageStep
@@ -144,13 +150,13 @@ package struct WinogradForm: Hashable, Sendable {
 
   /// Multiply-adds of the products in the transform domain.
   package var executedMultiplyAdds: Double {
-    Double(Self.points * Self.points * tiles) * Double(depth) * Double(columns)
+    Double(points * points * tiles) * Double(depth) * Double(columns)
   }
 
   /// The expected work in multiply-adds: transforms of a tile cost about as much as 22 more columns or rows of the
   /// products (measured with AVX-512).
   package var cost: Double {
-    let transforms = Double(Self.points * Self.points * tiles) * 22 * Double(depth + columns)
+    let transforms = Double(points * points * tiles) * 22 * Double(depth + columns)
     return executedMultiplyAdds + transforms
   }
 
@@ -162,13 +168,14 @@ package struct WinogradForm: Hashable, Sendable {
   /// highest tap.
   package func filterMatrix(_ axis: GroupedAxis) -> [[[Double]]] {
     axis.place.map { places in
-      (0..<Self.points).map { point in
-        places.map { place in place.map { Self.weight(point, $0, taps) } ?? 0 }
+      (0..<points).map { point in
+        places.map { place in place.map { weight(point, $0) } ?? 0 }
       }
     }
   }
 
-  private static func weight(_ point: Int, _ tap: Int, _ taps: Int) -> Double {
+  private func weight(_ point: Int, _ tap: Int) -> Double {
+    let finitePoints = Self.finitePoints(points)
     guard point < finitePoints.count else { return tap == taps - 1 ? 1 : 0 }
     let p = finitePoints[point]
     let scale = finitePoints.enumerated().reduce(1.0) {
@@ -179,14 +186,66 @@ package struct WinogradForm: Hashable, Sendable {
 }
 
 /// How a convolution is computed; the meaning is the same but for roundings.
-package enum ConvolutionMethod: String, Hashable, Sendable, CaseIterable, AttributeConvertible {
-  case direct, winograd
+package enum ConvolutionMethod: Hashable, Sendable, AttributeConvertible {
+  case direct
+  case winograd(points: Int)
   /// Of input gradients only.
-  case winogradAdjoint = "winograd_adjoint"
+  case winogradAdjoint(points: Int)
 
+  /// `"direct"`, or a name and the points, such as `"winograd8"`.
   package init?(attribute: AttributeValue) {
-    guard let name = String(attribute: attribute) else { return nil }
-    self.init(rawValue: name)
+    guard let text = String(attribute: attribute) else { return nil }
+    if text == "direct" {
+      self = .direct
+      return
+    }
+    guard let last = text.last, let points = last.wholeNumberValue, (6...8).contains(points) else {
+      return nil
+    }
+    switch text.dropLast() {
+    case "winograd": self = .winograd(points: points)
+    case "winograd_adjoint": self = .winogradAdjoint(points: points)
+    default: return nil
+    }
   }
-  package var attribute: AttributeValue { .string(rawValue) }
+
+  package var attribute: AttributeValue {
+    switch self {
+    case .direct: .string("direct")
+    case .winograd(let points): .string("winograd\(points)")
+    case .winogradAdjoint(let points): .string("winograd_adjoint\(points)")
+    }
+  }
+
+  /// The form of a convolution of these sizes; nil for the direct method, and where it does not exist.
+  package func form(
+    _ sizes: ConvolutionGeometry, _ direction: WinogradForm.Direction
+  ) -> WinogradForm? {
+    switch self {
+    case .direct: nil
+    case .winograd(let points): WinogradForm(sizes, direction, points: points)
+    case .winogradAdjoint(let points):
+      WinogradForm(sizes, .adjointInputGradient, points: points)
+    }
+  }
+
+  /// The method that the cost model expects to be fastest. The choice depends on shapes alone.
+  package static func fastest(
+    _ sizes: ConvolutionGeometry, _ direction: WinogradForm.Direction
+  ) -> ConvolutionMethod {
+    var chosen = ConvolutionMethod.direct
+    var least = Double.infinity
+    for points in 6...8 {
+      var methods = [ConvolutionMethod.winograd(points: points)]
+      if direction == .inputGradient { methods.append(.winogradAdjoint(points: points)) }
+      for method in methods {
+        guard let form = method.form(sizes, direction), form.isWorthwhile, form.cost < least else {
+          continue
+        }
+        chosen = method
+        least = form.cost
+      }
+    }
+    return chosen
+  }
 }

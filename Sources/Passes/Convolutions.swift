@@ -48,7 +48,7 @@ package struct FoldUpsampling: Pass {
       rewriter.builder.type(of: image), rewriter.old.type(of: node.operands[1]),
     ]
     guard let sizes = try? candidate.geometry(types),
-      let form = WinogradForm(sizes, .forward), form.isWorthwhile
+      ConvolutionMethod.fastest(sizes, .forward) != .direct
     else { return nil }
     return (candidate, image)
   }
@@ -82,16 +82,7 @@ package struct ChooseConvolutions: Pass {
   ) -> any Operation {
     var chosen = convolution
     guard let sizes = try? convolution.geometry(types) else { return chosen }
-    var forms = [(ConvolutionMethod.winograd, WinogradForm(sizes, convolution.direction))]
-    if convolution.direction == .inputGradient {
-      forms.append((.winogradAdjoint, WinogradForm(sizes, .adjointInputGradient)))
-    }
-    chosen.method = .direct
-    var least = Double.infinity
-    for case (let method, let form?) in forms where form.isWorthwhile && form.cost < least {
-      chosen.method = method
-      least = form.cost
-    }
+    chosen.method = .fastest(sizes, convolution.direction)
     return chosen
   }
 }

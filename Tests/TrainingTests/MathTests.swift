@@ -37,7 +37,7 @@ import Training
     for name in names { run.end[name] = session.floats(of: name) }
     run.winograd = try PassRunner(pipeline).run(program.train!.graph).graph.nodes.elements.count {
       let root = ($0.operation as? Fused)?.root?.operation ?? $0.operation
-      return (root as? any ConvolutionOperation)?.method == .winograd
+      return ((root as? any ConvolutionOperation)?.method ?? .direct) != .direct
     }
     return run
   }
