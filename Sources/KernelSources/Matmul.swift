@@ -319,7 +319,8 @@ func placeColumns(
       target = UnsafePointer(tiles.edgeRows)
     }
     if full {
-      columnsTile(a, b, segments, r0, length, lda, ldb, target, accumulate)
+      columnsTile(
+        a, b, segments, r0, length, lda, ldb, target, accumulate, c + (r0 &+ tileRows) &* ldc, ldc)
     } else {
       columnsTile4(a, b, segments, r0, high, length, lda, ldb, target, accumulate)
     }

@@ -223,9 +223,11 @@ func rowsTile4(
 @inline(never)
 func columnsTile(
   _ a: Rows, _ b: Rows, _ segments: Int, _ offset: Int, _ length: Int, _ strideA: Int,
-  _ strideB: Int, _ c: TargetRows, _ accumulate: Bool
+  _ strideB: Int, _ c: TargetRows, _ accumulate: Bool, _ next: Target, _ strideC: Int
 ) {
   var s = zeroFour()
+  var ahead = next
+  var asked = tileRows
   #if WIDTH16
     var t = zeroFour()
     var u = zeroFour()
@@ -254,6 +256,12 @@ func columnsTile(
       #else
         step(&t, q[4], q[5], b0, b1)
       #endif
+      if asked > 0 {
+        prefetch(ahead)
+        prefetch(ahead + width)
+        ahead += strideC
+        asked &-= 1
+      }
       p += strideB
       q += strideA
       k &-= 1

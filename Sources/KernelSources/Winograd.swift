@@ -203,20 +203,22 @@ func multiplyPanel(
   var point = 0
   let points = p.pointee.pointCount
   while point < points {
+    let packed = p.pointee.packed! + (point &* packedStride &+ panel &* depth &* tileColumns)
     multiplyPoint(
-      memory.transformed + point &* memory.transformedStride, depth, count,
-      p.pointee.packed! + (point &* packedStride &+ panel &* depth &* tileColumns),
-      memory.products + point &* memory.productStride, tiles)
+      memory.transformed + point &* memory.transformedStride, depth, count, packed,
+      memory.products + point &* memory.productStride, packed + packedStride, tiles)
     point &+= 1
   }
 }
 
 /// M[t, :] = Σₖ V[t, k] · packed[k, :] for one point and panel. Rows beyond `count` up to a whole register tile are
-/// computed of whatever is there, and not used.
+/// computed of whatever is there, and not used. Meanwhile the filters of the next point are asked for.
 @inline(__always) private func multiplyPoint(
-  _ v: Target, _ depth: Int, _ count: Int, _ packed: Target, _ m: Target, _ tiles: TileScratch
+  _ v: Target, _ depth: Int, _ count: Int, _ packed: Target, _ m: Target, _ next: Target,
+  _ tiles: TileScratch
 ) {
   let piece = reductionPiece(depth)
+  var ahead = next
   var k = 0
   while k < depth {
     let length = depth &- k < piece ? depth &- k : piece
@@ -228,8 +230,17 @@ func multiplyPanel(
         tiles.c[r] = m + (r0 &+ r) &* tileColumns
         r &+= 1
       }
-      rowsTile(
-        count &- r0, tiles.a, 1, length, packed + k &* tileColumns, tiles.c, k > 0)
+      let panel = packed + k &* tileColumns
+      #if WIDTH16
+        if count &- r0 > 8 {
+          rowsTile12Ahead(tiles.a, length, panel, tiles.c, k > 0, ahead, width)
+          ahead += length &* width
+        } else {
+          rowsTile(count &- r0, tiles.a, 1, length, panel, tiles.c, k > 0)
+        }
+      #else
+        rowsTile(count &- r0, tiles.a, 1, length, panel, tiles.c, k > 0)
+      #endif
       r0 &+= tileRows
     }
     k &+= length

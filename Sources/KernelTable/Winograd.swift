@@ -82,28 +82,33 @@ package struct WinogradArguments {
   @inline(never)
   package func filterTasks() -> Int { depth }
 
-  /// The blocks of tiles that are tasks of `winogradConvolution`: whole images or whole rows of tiles, about as many
-  /// tiles as keep their transform in the second-level cache.
+  /// The blocks of tiles that are tasks of `winogradConvolution`: whole images or whole rows of tiles. Every block
+  /// reads all filters, so that it should have many tiles; its tiles' transform should stay in the second-level cache;
+  /// and its tiles should fill the rows of register tiles.
   @inline(never)
   package func blocks(_ unit: GemmUnit) -> WinogradBlocks {
-    let goal = tilesInCache(pointCount, depth)
-    let perImage = tileRows * tileColumns
-    if batch == 0 || perImage == 0 {
-      return WinogradBlocks(images: 1, tileRows: 1, perImage: 1, tasks: 0, tiles: 0)
+    var best = WinogradBlocks(images: 1, tileRows: 1, perImage: 1, tasks: 0, tiles: 0)
+    if batch == 0 || tileRows == 0 || tileColumns == 0 { return best }
+    let most = tilesInCache(pointCount, depth)
+    var least = Float.infinity
+    var images = 1
+    var high = 1
+    while images <= batch {
+      let tiles = images * high * tileColumns
+      if tiles > most && tiles > tileColumns { break }
+      // Rows that the products compute, and the reading of the filters, which takes as long as six rows.
+      let rows = (tiles + unit.rows - 1) / unit.rows * unit.rows + 6
+      let cost = Float(rows) / Float(tiles)
+      if cost < least {
+        least = cost
+        let perImage = (tileRows + high - 1) / high
+        best = WinogradBlocks(
+          images: images, tileRows: high, perImage: perImage,
+          tasks: (batch + images - 1) / images * perImage, tiles: tiles)
+      }
+      if high < tileRows { high += 1 } else { images += 1 }
     }
-    if perImage <= goal {
-      var images = goal / perImage
-      if images > batch { images = batch }
-      return WinogradBlocks(
-        images: images, tileRows: tileRows, perImage: 1, tasks: (batch + images - 1) / images,
-        tiles: images * perImage)
-    }
-    var count = (perImage + goal - 1) / goal
-    if count > tileRows { count = tileRows }
-    let high = (tileRows + count - 1) / count
-    count = (tileRows + high - 1) / high
-    return WinogradBlocks(
-      images: 1, tileRows: high, perImage: count, tasks: batch * count, tiles: high * tileColumns)
+    return best
   }
 
   /// Scratch of one share of `winogradConvolution` without the epilogue's: the tiles' pointers, the transform, the
@@ -221,9 +226,10 @@ package struct WinogradBlocks {
   package var tiles: Int
 }
 
-/// So many tiles that all points of `depth` channels fill 384 KiB.
+/// So many tiles that all points of `depth` channels fill 1 MiB, but at least 36, with which the reading of the filters
+/// takes no longer than the products.
 @inline(never)
 private func tilesInCache(_ points: Int, _ depth: Int) -> Int {
-  let tiles = (384 << 10) / (points * 4 * depth) / 12 * 12
-  return tiles < 12 ? 12 : tiles > 192 ? 192 : tiles
+  let tiles = (1 << 20) / (points * 4 * depth)
+  return tiles < 36 ? 36 : tiles > 192 ? 192 : tiles
 }
