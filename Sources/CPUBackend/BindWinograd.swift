@@ -48,7 +48,7 @@ private func storeMatrix(_ node: NodeBinding, _ matrix: [[[Double]]]) -> UnsafeP
   UnsafePointer(node.memory.store(array: matrix.joined().joined().map { Float($0) }))
 }
 
-/// Binds a forward convolution or an input gradient; false for the direct method, and where the form does not exist.
+/// Binds a forward convolution or an input gradient; false for the direct method, and where there is no such form.
 func bindWinograd(
   _ node: NodeBinding, _ sizes: ConvolutionGeometry, _ method: ConvolutionMethod,
   _ direction: WinogradForm.Direction, _ epilogue: UnsafePointer<RegionArguments>?
@@ -89,7 +89,9 @@ func bindWinograd(
 func bindWinogradFilterGradient(
   _ node: NodeBinding, _ sizes: ConvolutionGeometry, _ method: ConvolutionMethod
 ) -> Bool {
-  guard var arguments = winogradArguments(node, sizes, method, .filterGradient) else { return false }
+  guard var arguments = winogradArguments(node, sizes, method, .filterGradient) else {
+    return false
+  }
   let unit = node.table.unit
   arguments.source.pixels = node.operands[0].floats
   arguments.target.pixels = node.operands[1].floats

@@ -275,7 +275,8 @@ func multiplyPanel(
       let from = memory.products + (t &* tileColumns &+ lane)
       outputColumns(points, m, from, memory.productStride, memory.spare)
       outputRows(
-        points, m, memory.spare, base + image &* height &* across &* channels, row, column, step, height,
+        points, m, memory.spare, base + image &* height &* across &* channels, row, column, step,
+        height,
         across, channels)
       t &+= 1
     }

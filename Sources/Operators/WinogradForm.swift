@@ -108,7 +108,8 @@ package struct WinogradForm: Hashable, Sendable {
   /// virtual taps (2 with 8 points neither), channels that do not fill vectors.
   package init?(_ sizes: ConvolutionGeometry, _ direction: Direction, points: Int) {
     self.points = points
-    guard (6...8).contains(points), sizes.inputChannels % 16 == 0, sizes.outputChannels % 16 == 0, sizes.batch > 0,
+    guard (6...8).contains(points), sizes.inputChannels % 16 == 0, sizes.outputChannels % 16 == 0,
+      sizes.batch > 0,
       let height = GroupedAxis(sizes.height, upsample: sizes.upsample[0]),
       let width = GroupedAxis(sizes.width, upsample: sizes.upsample[1]),
       height.imageStep == width.imageStep, height.outputStep == width.outputStep
