@@ -298,10 +298,11 @@ private func swappedBlock(
 }
 
 /// C[r, :] (+)= Σ over segments, k of a[s][k·lda + r] · b[s][k·ldb, :] for r < rows and one panel
-/// of columns: full tiles, then fours.
+/// of columns: full tiles, then fours. Meanwhile each row asks for two lines from `stream` on, which will be read soon.
 func placeColumns(
   _ a: Rows, _ b: Rows, _ segments: Int, _ length: Int, _ lda: Int, _ ldb: Int, _ c: Target,
-  _ ldc: Int, _ rows: Int, _ columns: Int, _ accumulate: Bool, _ tiles: TileScratch
+  _ ldc: Int, _ rows: Int, _ columns: Int, _ accumulate: Bool, _ tiles: TileScratch,
+  stream: Target? = nil
 ) {
   var r0 = 0
   while r0 < rows {
@@ -320,7 +321,8 @@ func placeColumns(
     }
     if full {
       columnsTile(
-        a, b, segments, r0, length, lda, ldb, target, accumulate, c + (r0 &+ tileRows) &* ldc, ldc)
+        a, b, segments, r0, length, lda, ldb, target, accumulate, c + (r0 &+ tileRows) &* ldc, ldc,
+        (stream ?? c) + r0 &* 32)
     } else {
       columnsTile4(a, b, segments, r0, high, length, lda, ldb, target, accumulate)
     }

@@ -219,15 +219,15 @@ func rowsTile4(
 // Columns form. C[r, :] (+)= Σ over segments, k < length of a[s][k·strideA + r] · b[s][k·strideB,
 // :]: the rows r are contiguous in memory. Segments are rows of an image.
 
-/// All rows of a full tile.
+/// All rows of a full tile. Meanwhile memory is asked for: the tile of C from `next` on, rows `strideC` apart, then
+/// lines from `stream` on.
 @inline(never)
 func columnsTile(
   _ a: Rows, _ b: Rows, _ segments: Int, _ offset: Int, _ length: Int, _ strideA: Int,
-  _ strideB: Int, _ c: TargetRows, _ accumulate: Bool, _ next: Target, _ strideC: Int
+  _ strideB: Int, _ c: TargetRows, _ accumulate: Bool, _ next: Target, _ strideC: Int,
+  _ stream: Target
 ) {
   var s = zeroFour()
-  var ahead = next
-  var asked = tileRows
   #if WIDTH16
     var t = zeroFour()
     var u = zeroFour()
@@ -245,26 +245,31 @@ func columnsTile(
   while segment < segments {
     var p = b[segment]
     var q = a[segment] + offset
+    // Three loops, so that each asks for memory along one line of addresses.
     var k = length
+    var part = 0
     while k > 0 {
-      let b0 = load(p)
-      let b1 = load(p + width)
-      step(&s, q[0], q[1], q[2], q[3], b0, b1)
-      #if WIDTH16
-        step(&t, q[4], q[5], q[6], q[7], b0, b1)
-        step(&u, q[8], q[9], q[10], q[11], b0, b1)
-      #else
-        step(&t, q[4], q[5], b0, b1)
-      #endif
-      if asked > 0 {
-        prefetch(ahead)
-        prefetch(ahead + width)
-        ahead += strideC
-        asked &-= 1
+      var asked = part == 0 ? next : part == 1 ? next + width : stream
+      let apart = part < 2 ? strideC : 16
+      var n = part < 2 && k > tileRows ? tileRows : k
+      k &-= n
+      part &+= 1
+      while n > 0 {
+        let b0 = load(p)
+        let b1 = load(p + width)
+        step(&s, q[0], q[1], q[2], q[3], b0, b1)
+        #if WIDTH16
+          step(&t, q[4], q[5], q[6], q[7], b0, b1)
+          step(&u, q[8], q[9], q[10], q[11], b0, b1)
+        #else
+          step(&t, q[4], q[5], b0, b1)
+        #endif
+        prefetch(asked)
+        asked += apart
+        p += strideB
+        q += strideA
+        n &-= 1
       }
-      p += strideB
-      q += strideA
-      k &-= 1
     }
     segment &+= 1
   }

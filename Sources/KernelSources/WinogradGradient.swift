@@ -61,13 +61,19 @@ func winogradFilterGradientKernel(
   var point = 0
   while point < points {
     tiles.a[0] = UnsafePointer(memory.transformed + point &* memory.transformedStride)
+    let next = point &+ 1 < points ? point &+ 1 : 0
+    let nextSource = memory.transformed + next &* memory.transformedStride
+    let nextOutputs = memory.products + next &* memory.productStride
     var c = 0
     while c < columns {
       let wide = columns &- c < tileColumns ? columns &- c : tileColumns
+      // The panels share what the next point reads: first the source's transform, then that of dy.
+      let part = c &* 2 < columns ? c &* 2 : c &* 2 &- columns
+      let stream = (c &* 2 < columns ? nextSource : nextOutputs) + part &* count
       tiles.a[1] = UnsafePointer(memory.products + (point &* memory.productStride &+ c))
       placeColumns(
         tiles.a, tiles.a + 1, 1, count, depth, columns, sums + (point &* partialStride &+ c),
-        p.pointee.width, depth, wide, accumulate, tiles)
+        p.pointee.width, depth, wide, accumulate, tiles, stream: stream)
       c &+= tileColumns
     }
     point &+= 1
