@@ -36,7 +36,8 @@ let bindMatMul: RootBinder = { (node, epilogue) throws(EnvironmentFailure) in
   product.batchStrideB = k * n
   product.epilogue = epilogue
   product.form = MatmulForm.best(
-    m: m, n: n, k: k, transposedA: operation.transposeA, transposedB: operation.transposeB)
+    m: m, n: n, k: k, transposedA: operation.transposeA, transposedB: operation.transposeB,
+    keepsB: node.context.isLasting(b))
   var pack = PackArguments()
   pack.k = k
   pack.batches = batches

@@ -42,6 +42,8 @@ struct Launch {
   var node: Int32
   /// Index of the kernel's name among those of the executable.
   var name: Int32
+  /// Whether its results stay right until a state changes.
+  var isPreparation: Bool
 }
 
 /// A tensor as a binder sees it.

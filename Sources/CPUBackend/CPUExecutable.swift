@@ -26,6 +26,10 @@ package final class CPUExecutable: Executable, Profiling {
   private let scratch: Arena
   private let scratchStride: Int
   private let launches: UnsafeMutableBufferPointer<Launch>
+  private let states: CPUStateStore
+  private let changesStates: Bool
+  /// The version of the states that lasting results were prepared of.
+  private var prepared: Int?
   private let kernelNames: [String]
   private var times: [UInt64] = []
   private var runs = 0
@@ -33,6 +37,8 @@ package final class CPUExecutable: Executable, Profiling {
   init(_ plan: Plan, _ backend: CPUBackend, _ states: CPUStateStore) throws(EnvironmentFailure) {
     self.plan = plan
     self.backend = backend
+    self.states = states
+    changesStates = plan.changesStates
     pool = backend.pool
     addresses = try Addresses(plan, states)
     let binder = PlanBinder(plan: plan, addresses: addresses, backend: backend)
@@ -89,7 +95,15 @@ package final class CPUExecutable: Executable, Profiling {
     // arithmetic is left as it was.
     let state = processor_exchange_denormals()
     defer { processor_restore_denormals(state) }
-    for launch in launches { run(launch) }
+    let isPrepared = beginRun()
+    for launch in launches where !(isPrepared && launch.isPreparation) { run(launch) }
+  }
+
+  /// Whether the launches that prepare can be left out of the run that begins.
+  private func beginRun() -> Bool {
+    if changesStates { states.noteChange() }
+    defer { prepared = states.version }
+    return prepared == states.version
   }
 
   @inline(__always)
@@ -102,12 +116,13 @@ package final class CPUExecutable: Executable, Profiling {
   package func runChecked() -> ValueID? {
     let state = processor_exchange_denormals()
     defer { processor_restore_denormals(state) }
+    let isPrepared = beginRun()
     var found: ValueID?
     var index = 0
     while index < launches.count {
       let node = launches[index].node
       while index < launches.count, launches[index].node == node {
-        run(launches[index])
+        if !(isPrepared && launches[index].isPreparation) { run(launches[index]) }
         index += 1
       }
       if found == nil, node >= 0 { found = nonFinite(resultsOf: NodeID(Int(node))) }
@@ -148,8 +163,9 @@ package final class CPUExecutable: Executable, Profiling {
     let state = processor_exchange_denormals()
     defer { processor_restore_denormals(state) }
     runs += 1
+    let isPrepared = beginRun()
     var last = monotonicNanoseconds()
-    for index in launches.indices {
+    for index in launches.indices where !(isPrepared && launches[index].isPreparation) {
       run(launches[index])
       let now = monotonicNanoseconds()
       times[index] += now - last

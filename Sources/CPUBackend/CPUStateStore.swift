@@ -16,6 +16,8 @@ package final class CPUStateStore: StateStore {
   }
   /// For lookup only.
   private var entries: [String: Entry] = [:]
+  /// Goes up whenever a state may have changed.
+  private(set) var version = 0
 
   package init() {}
 
@@ -33,6 +35,7 @@ package final class CPUStateStore: StateStore {
   package func write(_ name: String, _ bytes: UnsafeRawBufferPointer) {
     guard let entry = entries[name] else { preconditionFailure("no state \(name)") }
     precondition(bytes.count == entry.type.byteCount, "state \(name) has another size")
+    noteChange()
     if let source = bytes.baseAddress { memcpy(entry.memory.base, source, bytes.count) }
   }
 
@@ -41,6 +44,9 @@ package final class CPUStateStore: StateStore {
     precondition(bytes.count == entry.type.byteCount, "state \(name) has another size")
     if let target = bytes.baseAddress { memcpy(target, entry.memory.base, bytes.count) }
   }
+
+  /// Says that states are written by other means than `write`.
+  func noteChange() { version += 1 }
 
   /// The memory of a state of a type; throws where it was not declared so.
   func memory(_ name: String, _ type: TensorType) throws(EnvironmentFailure) -> Arena {

@@ -6,15 +6,19 @@ import GraphIR
 import KernelTable
 
 /// Binds one plan. The workspace has two parts. First packed right operands that several nodes read (a discriminator's
-/// weights, for real and for generated images), which stay for the step; behind them the temporaries inside one node
-/// (other packed matrices, partial sums), where every node starts at the beginning again. Both are measured in a first
-/// pass over the plan with a base that is never used, then bound for good in a second.
+/// weights, for real and for generated images), which stay for the step, and those of lasting values, which stay until a
+/// state changes; behind them the temporaries inside one node (other packed matrices, partial sums), where every node
+/// starts at the beginning again. Both are measured in a first pass over the plan with a base that is never used, then
+/// bound for good in a second.
 final class BindContext {
   let table: KernelTable
   let memory: BindMemory
   let threads: Int
   private let workspace: UnsafeMutableRawPointer
   private let measured: BindContext?
+  /// Values that change only when a state does; what is packed of them is made once and kept.
+  private let lasting: BitSet
+  private var isPreparing = false
   private var workspaceUsed = 0
   /// How often each packing was asked for, and where shared ones are. For lookup only.
   private var packUses: [PackKey: Int] = [:]
@@ -34,10 +38,11 @@ final class BindContext {
 
   /// `measured` is the context of the first pass.
   init(
-    _ table: KernelTable, _ memory: BindMemory, threads: Int, workspace: UnsafeMutableRawPointer,
-    measured: BindContext?
+    _ table: KernelTable, _ memory: BindMemory, threads: Int, lasting: BitSet,
+    workspace: UnsafeMutableRawPointer, measured: BindContext?
   ) {
     self.measured = measured
+    self.lasting = lasting
     self.table = table
     self.memory = memory
     self.threads = threads
@@ -62,24 +67,33 @@ final class BindContext {
     temporary(bytes: count * 4).assumingMemoryBound(to: Float.self)
   }
 
+  /// Whether what is packed of an operand is kept between runs.
+  func isLasting(_ operand: BoundTensor) -> Bool {
+    operand.identity.map { lasting.contains($0) } ?? false
+  }
+
   /// A packed operand of so many floats: made by `pack`, or by an earlier node that packed the same value in the same
-  /// way. Values never change, so a packed one stays right for the whole step.
+  /// way. Values never change, so a packed one stays right for the whole step, and one of a lasting value until a state
+  /// changes.
   func packed(_ key: PackKey, floats: Int, pack: (UnsafeMutablePointer<Float>) -> Void)
     -> UnsafeMutablePointer<Float>
   {
     let bytes = (floats * 4 + 63) / 64 * 64
     if let known = sharedPacks[key] { return known }
     packUses[key, default: 0] += 1
+    let lasts = key.identity.map { lasting.contains($0) } ?? false
     var target: UnsafeMutablePointer<Float>
-    if key.identity != nil, let measured, measured.packUses[key, default: 0] > 1 {
+    if key.identity != nil, let measured, lasts || measured.packUses[key, default: 0] > 1 {
       target = (workspace + sharedUsed).assumingMemoryBound(to: Float.self)
       sharedUsed += bytes
       sharedPacks[key] = target
     } else {
       target = temporary(floats: floats)
-      if key.identity != nil, packUses[key] == 2 { sharedBytes += bytes }
+      if key.identity != nil, packUses[key] == (lasts ? 1 : 2) { sharedBytes += bytes }
     }
+    isPreparing = lasts
     pack(target)
+    isPreparing = false
     return target
   }
 
@@ -109,7 +123,7 @@ final class BindContext {
     launches.append(
       Launch(
         kernel: kernel, arguments: UnsafeRawPointer(stored), shares: shares, node: node,
-        name: Int32(index)))
+        name: Int32(index), isPreparation: isPreparing))
   }
 }
 

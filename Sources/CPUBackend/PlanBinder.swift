@@ -34,7 +34,8 @@ struct PlanBinder {
     _ memory: BindMemory, workspace: UnsafeMutableRawPointer, measured: BindContext? = nil
   ) throws(EnvironmentFailure) -> BindContext {
     let context = BindContext(
-      backend.table, memory, threads: backend.threads, workspace: workspace, measured: measured)
+      backend.table, memory, threads: backend.threads, lasting: lastingValues(),
+      workspace: workspace, measured: measured)
     for id in plan.order {
       let node = plan.graph.nodes[id]
       context.startNode(Int32(id.index))
@@ -52,6 +53,21 @@ struct PlanBinder {
     }
     bindCopies(context)
     return context
+  }
+
+  /// The values that are functions of states and constants alone, where running the plan changes no state: those of a
+  /// graph that draws samples.
+  private func lastingValues() -> BitSet {
+    var lasting = BitSet()
+    guard !plan.changesStates else { return lasting }
+    for input in plan.graph.inputs {
+      if case .state = input.role { lasting.insert(input.value.index) }
+    }
+    for node in plan.graph.nodes.elements
+    where node.operands.allSatisfy({ lasting.contains($0.index) }) {
+      for result in node.results { lasting.insert(result.index) }
+    }
+    return lasting
   }
 
   /// ` (line 12, generator/dense)`, or nothing.

@@ -35,7 +35,7 @@ package func packedMatrixCount(k: Int, n: Int, _ unit: GemmUnit) -> Int {
   n < 8 ? k * n : (n + unit.columns - 1) / unit.columns * unit.columns * k
 }
 
-/// How a product reads its operands. Which is best depends on the shapes alone: `MatmulForm.best`.
+/// How a product reads its operands. Which is best depends on the shapes, and on whether B is packed anyway.
 package enum MatmulForm {
   /// B packed by `pack`.
   case packed
@@ -46,12 +46,13 @@ package enum MatmulForm {
   case swapped
 
   /// Packing costs a pass over the operand, which a flat C (the batch of a dense layer) does not
-  /// pay back where the operand is the layer's weights.
+  /// pay back where the operand is the layer's weights, unless `keepsB`: B is packed once for many
+  /// products.
   @inline(never)
   package static func best(
-    m: Int, n: Int, k: Int, transposedA: Bool, transposedB: Bool
+    m: Int, n: Int, k: Int, transposedA: Bool, transposedB: Bool, keepsB: Bool
   ) -> MatmulForm {
-    if n < 8 { return .packed }
+    if n < 8 || keepsB { return .packed }
     if transposedB { return m >= 8 && m <= n ? .swapped : .packed }
     // With A transposed every block of rows reads all of B, which should stay in cache.
     if transposedA { return k &* n <= 1 << 19 ? .direct : .packed }

@@ -88,6 +88,11 @@ package struct Plan: Sendable {
   package var scalarConstants: BitSet
   /// The arena as it was packed, by start.
   package var buffers: [PlannedBuffer]
+
+  /// Whether running the plan may change a state.
+  package var changesStates: Bool {
+    graph.outputs.contains { if case .state = $0.role { true } else { false } }
+  }
 }
 
 /// The next multiple of the alignment.
