@@ -81,6 +81,10 @@ package protocol Operation: Hashable, Sendable {
   var blocksGradient: Bool { get }
   /// True where the result has the operand's elements in the same order, so that they may share a buffer.
   var isReshape: Bool { get }
+  /// The sets of operands in which the operation is linear row by row, a row being all elements of one index of the
+  /// first axis: where row i of every operand of a set is multiplied by s[i], so is row i of every result. Said of
+  /// operands in floating point, of types that `inferTypes` accepts. An empty list is always right.
+  func rowLinearOperands(_ operands: [TensorType]) -> [[Int]]
   func cost(_ operands: [TensorType], _ results: [TensorType]) -> Cost
 }
 
@@ -90,6 +94,7 @@ extension Operation {
   package var isElementwise: Bool { false }
   package var blocksGradient: Bool { false }
   package var isReshape: Bool { false }
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] { [] }
 
   /// One operation for each element of the results, every tensor moved once.
   package func cost(_ operands: [TensorType], _ results: [TensorType]) -> Cost {

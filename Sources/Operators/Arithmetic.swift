@@ -20,6 +20,10 @@ package struct Add: BinaryOperation {
   package func apply(_ a: Double, _ b: Double) -> Double { a + b }
   package func applyInteger(_ a: Int64, _ b: Int64) -> Int64 { a + b }
 
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] {
+    alongRows([[0, 1]], operands)
+  }
+
   /// da = dy, db = dy
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
     scope.setAdjoint(of: 0, scope.seed)
@@ -37,6 +41,10 @@ package struct Subtract: BinaryOperation {
   package func apply(_ a: Double, _ b: Double) -> Double { a - b }
   package func applyInteger(_ a: Int64, _ b: Int64) -> Int64 { a - b }
 
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] {
+    alongRows([[0, 1]], operands)
+  }
+
   /// da = dy, db = −dy
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
     scope.setAdjoint(of: 0, scope.seed)
@@ -53,6 +61,10 @@ package struct Multiply: BinaryOperation {
 
   package func apply(_ a: Double, _ b: Double) -> Double { a * b }
   package func applyInteger(_ a: Int64, _ b: Int64) -> Int64 { a * b }
+
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] {
+    alongRows([[0], [1]], operands)
+  }
 
   /// da = dy · b, db = dy · a
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
@@ -79,6 +91,10 @@ package struct Divide: BinaryOperation {
     guard b != 0 else { return 0 }
     let quotient = a / b
     return a % b != 0 && (a < 0) != (b < 0) ? quotient - 1 : quotient
+  }
+
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] {
+    alongRows([[0]], operands)
   }
 
   /// With y = a / b: da = dy / b, db = −(dy · y) / b

@@ -17,6 +17,8 @@ package struct AvgPool: PoolingOperation {
     try pooling(operands)
   }
 
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] { [[0]] }
+
   // y = A x:  x̄ = Aᵀ ȳ
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
     let image = scope.type(ofOperand: 0).shape
@@ -75,6 +77,8 @@ package struct AvgPoolGradient: PoolingOperation {
   package func inferTypes(_ operands: [TensorType]) throws(Diagnostic) -> [TensorType] {
     [.f32(try geometry(operands).inputShape)]
   }
+
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] { [[0]] }
 
   // x = Aᵀ y:  ȳ = A x̄
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {

@@ -35,6 +35,11 @@ package struct Broadcast: Operation {
     return [result]
   }
 
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] {
+    let type = operands[0]
+    return type.rank == shape.count && type.shape.first == shape.first && type.rank > 0 ? [[0]] : []
+  }
+
   /// dx = dy, summed over the repeated axes: the differentiator does that
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
     scope.setAdjoint(of: 0, scope.seed)

@@ -109,6 +109,10 @@ package struct Select: Operation {
     return [values.with(shape: try broadcast(operands[0], values))]
   }
 
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] {
+    alongRows([[1, 2]], operands)
+  }
+
   /// da = dy where the condition holds, else 0; db = 0 where it holds, else dy
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
     guard scope.needs(1) || scope.needs(2) else { return }

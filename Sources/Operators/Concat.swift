@@ -47,6 +47,10 @@ package struct Concat: Operation {
     return [result]
   }
 
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] {
+    axis > 0 ? [Array(operands.indices)] : []
+  }
+
   /// The adjoint of each operand is its slice of dy.
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
     var start = 0

@@ -50,6 +50,8 @@ package struct Conv2D: ConvolutionOperation {
     [.f32(try geometry(operands).outputShape)]
   }
 
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] { [[0]] }
+
   // y = x ∗ w:  x̄ = input gradient of (ȳ, w),  w̄ = filter gradient of (x, ȳ)
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
     let sizes = try geometry([scope.type(ofOperand: 0), scope.type(ofOperand: 1)])
@@ -128,6 +130,8 @@ package struct Conv2DInputGradient: ConvolutionOperation {
   package func inferTypes(_ operands: [TensorType]) throws(Diagnostic) -> [TensorType] {
     [.f32(try geometry(operands).inputShape)]
   }
+
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] { [[0]] }
 
   // x = Aᵀ(y, w), linear in both:  ȳ = x̄ ∗ w,  w̄ = filter gradient of (x̄, y)
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {

@@ -101,6 +101,18 @@ extension BinaryOperation {
   }
 }
 
+extension Operation {
+  /// Of the given sets of operands of an element-wise operation, those whose rows are the rows of the result, since none
+  /// is repeated along the first axis.
+  func alongRows(_ sets: [[Int]], _ operands: [TensorType]) -> [[Int]] {
+    let rank = operands.map(\.rank).max() ?? 0
+    let rows = operands.lazy.filter { $0.rank == rank }.compactMap(\.shape.first).max()
+    return sets.filter { set in
+      set.allSatisfy { rank > 0 && operands[$0].rank == rank && operands[$0].shape[0] == rows }
+    }
+  }
+}
+
 /// A double that holds an i32, as an integer.
 func wholeNumber(_ value: Double) -> Int64 { Int64(HostTensor.round(value, to: .i32)) }
 

@@ -81,6 +81,12 @@ package struct MatMul: Operation {
     return (m, k, matrix(b, transposeB).columns, a.shape.dropLast(2).reduce(1, *))
   }
 
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] {
+    // With leading axes the first one counts the products.
+    if operands[0].rank > 2 { return [[0], [1]] }
+    return transposeA ? [] : [[0]]
+  }
+
   /// With Y = A′ · B′, where A′ is A or Aᵀ and B′ is B or Bᵀ: dA′ = dY · B′ᵀ, dB′ = A′ᵀ · dY;
   /// and where A′ = Aᵀ, dA = (dA′)ᵀ = B′ · dYᵀ, where B′ = Bᵀ, dB = (dB′)ᵀ = dYᵀ · A′.
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {

@@ -56,6 +56,8 @@ package struct MaxPoolGradient: PoolingOperation {
     [.f32(try geometry(operands).inputShape)]
   }
 
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] { [[1]] }
+
   // r[q] = Σ p: m(p) = q  y[p]:  ȳ[p] = r̄[m(p)];  x̄ = 0, the winner does not change where there is a derivative
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
     guard scope.needs(1) else { return }
@@ -99,6 +101,8 @@ package struct MaxPoolGather: PoolingOperation {
     }
     return sizes
   }
+
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] { [[1]] }
 
   // r[p] = d[m(p)]:  d̄[q] = Σ p: m(p) = q  r̄[p];  x̄ = 0
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {

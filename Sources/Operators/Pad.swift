@@ -44,6 +44,10 @@ extension PaddingOperation {
     try visitor.attribute("mode", &mode, default: .zero)
   }
 
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] {
+    before.first == 0 && after.first == 0 ? [[0]] : []
+  }
+
   /// Throws `shape.range` for negative borders and those that a mirror image cannot fill.
   fileprivate func checkBorder(axis: Int, size: Int, of type: TensorType) throws(Diagnostic) {
     let (before, after) = (before[axis], after[axis])

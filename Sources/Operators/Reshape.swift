@@ -11,7 +11,7 @@ package struct Reshape: Operation {
     [
       Sample(Reshape([15]), [.f32(3, 5)]), Sample(Reshape([2, 3, 1]), [.f32(6)]),
       Sample(Reshape([]), [.f32(1, 1)]), Sample(Reshape([1]), [.f32()]),
-      Sample(Reshape([4, 6]), [.f32(2, 3, 4)]),
+      Sample(Reshape([4, 6]), [.f32(2, 3, 4)]), Sample(Reshape([4, 2, 3]), [.f32(4, 6)]),
       Sample(Reshape([2, 2]), [.i32(4)], differentiable: false),
     ]
   }
@@ -36,6 +36,10 @@ package struct Reshape: Operation {
           + "\(shapeText(shape)) of \(result.count)")
     }
     return [result]
+  }
+
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] {
+    operands[0].rank > 0 && shape.first == operands[0].shape[0] ? [[0]] : []
   }
 
   /// dx = dy, in the shape of x

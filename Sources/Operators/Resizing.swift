@@ -19,6 +19,9 @@ extension ResizingOperation {
     try visitor.attribute("factor", &factor)
   }
 
+  /// Every image by itself.
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] { [[0]] }
+
   /// The type of an image enlarged by a factor on each axis.
   func enlargedType(_ operands: [TensorType]) throws(Diagnostic) -> TensorType {
     try checkArity(operands)

@@ -49,6 +49,10 @@ package struct Slice: Operation {
     return [type.with(shape: zip(starts, ends).map { $1 - $0 })]
   }
 
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] {
+    starts.first == 0 && ends.first == operands[0].shape.first ? [[0]] : []
+  }
+
   /// dx = dy with zeros around it
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
     guard scope.needs(0) else { return }

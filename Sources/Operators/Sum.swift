@@ -14,6 +14,10 @@ package struct Sum: ReductionOperation {
   package var keepDims = false
   package init() {}
 
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] {
+    axes.contains(0) || operands[0].rank == 0 ? [] : [[0]]
+  }
+
   /// dx = dy, repeated along the axes
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
     guard scope.needs(0) else { return }

@@ -38,6 +38,10 @@ package struct Transpose: Operation {
     return [operands[0].with(shape: permutation.map { operands[0].shape[$0] })]
   }
 
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] {
+    permutation.first == 0 ? [[0]] : []
+  }
+
   /// dx = dy with the axes put back: the inverse permutation
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
     guard scope.needs(0) else { return }

@@ -25,6 +25,10 @@ package struct Negate: UnaryOperation {
 
   package func apply(_ x: Double) -> Double { -x }
 
+  package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] {
+    alongRows([[0]], operands)
+  }
+
   /// dx = −dy
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
     if scope.needs(0) { scope.setAdjoint(of: 0, try scope.builder.negate(scope.seed)) }

@@ -79,6 +79,9 @@ import Testing
         let results = operation.evaluate(inputs, results: types)
         #expect(results.map(\.type) == types)
         _ = operation.cost(operands, types)
+        for set in operation.rowLinearOperands(operands) {
+          #expect(!set.isEmpty && set.allSatisfy { operands.indices.contains($0) })
+        }
       }
     }
   }
