@@ -27,13 +27,27 @@ enum ShapeRules {
     if let inner = match.operand(of: x, if: Reshape.self) {
       return try match.builder.reshape(inner, shape)
     }
-    // One element repeated is the same in any shape.
-    if let inner = match.operand(of: x, if: Broadcast.self),
-      match.builder.type(of: inner).count == 1
-    {
-      return try match.builder.broadcast(match.builder.reshape(inner, []), to: shape)
+    return try reshapedRepeat(match)
+  }
+
+  /// A tensor repeated along leading axes, or one element, takes its new shape before it is repeated.
+  /// Before: %1 = broadcast(%0) : [4, 6]  %2 = reshape(%1) : [4, 2, 3]
+  /// After:  %1 = reshape(%0) : [2, 3]    %2 = broadcast(%1) : [4, 2, 3]
+  private static func reshapedRepeat(_ match: Match) throws(Diagnostic) -> ValueID? {
+    guard let inner = match.operand(of: match.operands[0], if: Broadcast.self) else { return nil }
+    let whole = match.builder.shape(of: match.operands[0])
+    let kept = Array(match.builder.shape(of: inner).drop { $0 == 1 })
+    guard whole.suffix(kept.count) == kept[...] else { return nil }
+    let count = kept.reduce(1, *)
+    var axis = match.type.rank
+    var product = 1
+    while product < count, axis > 0 {
+      axis -= 1
+      product *= match.type.shape[axis]
     }
-    return nil
+    guard product == count else { return nil }
+    let narrow = try match.builder.reshape(inner, Array(match.type.shape[axis...]))
+    return try match.builder.broadcast(narrow, to: match.type.shape)
   }
 
   private static func broadcast(_ match: Match) throws(Diagnostic) -> ValueID? {

@@ -178,6 +178,46 @@ import Testing
       """)
   }
 
+  /// A repeated tensor takes its new shape first, unless the new axes cut across the repetition.
+  @Test func repeatedTensorsAreReshapedFirst() throws {
+    try check(
+      """
+        %2 = reshape(%0) {shape: [1, 6]} : f32[1, 6]
+        %3 = broadcast(%2) {shape: [4, 6]} : f32[4, 6]
+        %4 = reshape(%3) {shape: [2, 2, 3, 2]} : f32[2, 2, 3, 2]
+        output result "r" %4
+      """,
+      """
+      %2 = reshape(%0) {shape: [3, 2]} : f32[3, 2]
+      %3 = broadcast(%2) {shape: [2, 2, 3, 2]} : f32[2, 2, 3, 2]
+      output result "r" %3
+      """)
+    try check(
+      """
+        %2 = broadcast(%0) {shape: [5, 2, 3]} : f32[5, 2, 3]
+        %3 = reshape(%2) {shape: [10, 3]} : f32[10, 3]
+        output result "r" %3
+      """,
+      """
+      %2 = broadcast(%0) {shape: [5, 2, 3]} : f32[5, 2, 3]
+      %3 = reshape(%2) {shape: [10, 3]} : f32[10, 3]
+      output result "r" %3
+      """)
+    try check(
+      """
+        %2 = slice(%0) {starts: [0, 0], ends: [2, 1]} : f32[2, 1]
+        %3 = broadcast(%2) {shape: [2, 3]} : f32[2, 3]
+        %4 = reshape(%3) {shape: [6]} : f32[6]
+        output result "r" %4
+      """,
+      """
+      %2 = slice(%0) {starts: [0, 0], ends: [2, 1]} : f32[2, 1]
+      %3 = broadcast(%2) {shape: [2, 3]} : f32[2, 3]
+      %4 = reshape(%3) {shape: [6]} : f32[6]
+      output result "r" %4
+      """)
+  }
+
   @Test func cutsAndJoints() throws {
     try check(
       """
