@@ -23,6 +23,9 @@ package struct Pipeline: Sendable {
     .once(ExpandGradients()),
     // Adjoints come with ones, zeros and broadcasts that fold away.
     cleaning,
+    // Where the gradients of all losses are there, what they have in common is one value, and convolutions are whole.
+    .once(ShareAdjoints()),
+    cleaning,
     .once(ChooseConvolutions()),
     // Regions before epilogues: a matmul then takes over a whole region at once.
     .once(FuseElementwise()),
@@ -33,7 +36,9 @@ package struct Pipeline: Sendable {
 
   /// `--math exact`: without the passes that change roundings.
   package static let exact = standard.disabling(changingRoundings)
-  private static let changingRoundings = [FoldUpsampling().name, ChooseConvolutions().name]
+  private static let changingRoundings = [
+    FoldUpsampling().name, ShareAdjoints().name, ChooseConvolutions().name,
+  ]
 
   /// `-O0`: only what is needed to run at all; the oracle for all other passes.
   package static let unoptimized = Pipeline([.once(ExpandGradients()), .once(DeadCode())])
@@ -41,7 +46,7 @@ package struct Pipeline: Sendable {
   /// Every pass by name, for `--pipeline` and `--list-passes`.
   package static let allPasses: [any Pass] = [
     FoldConstants(), Simplify(), CommonSubexpressions(), DeadCode(), ExpandGradients(),
-    FuseElementwise(), FuseEpilogues(), FoldUpsampling(), ChooseConvolutions(),
+    FuseElementwise(), FuseEpilogues(), FoldUpsampling(), ShareAdjoints(), ChooseConvolutions(),
   ]
 
   /// The pipeline without the passes of these names.

@@ -1,5 +1,6 @@
 // Seeded random graphs full of what passes look for: neutral elements, constants of all types, chains of shape
-// operations, copies, products with something element-wise after them, outputs that share a value or name an input.
+// operations, copies, products with something element-wise after them, two ways back that differ by a factor a row,
+// outputs that share a value or name an input.
 
 import Basics
 import GraphIR
@@ -54,13 +55,14 @@ struct RewritableGraph {
   private mutating func addOperation() throws {
     let x = some()
     let made: ValueID
-    switch random.nextInt(below: 8) {
+    switch random.nextInt(below: 9) {
     case 0: made = try unary(x)
     case 1, 2: made = try binary(x)
     case 3: made = try neutral(x)
     case 4: made = try shaped(x)
     case 5: made = try cut(x)
     case 6: made = try product(x)
+    case 7: made = try twoWaysBack()
     default: made = try reduced(x)
     }
     if builder.type(of: made).count <= 200 { values.append(made) }
@@ -182,6 +184,33 @@ struct RewritableGraph {
       if chance(2) { y = try builder.multiply(y, bias) }
     }
     return chance(2) ? try builder.leakyRelu(y, slope: 0.25) : try builder.tanh(y)
+  }
+
+  /// What the adjoints of two losses become on their way back through one network: of the first one a value is
+  /// kept, the second is returned.
+  private mutating func twoWaysBack() throws -> ValueID {
+    let tables = values.filter { builder.shape(of: $0) == [rows, columns] }
+    let (other, masked, w) = (pick(tables), pick(tables), values[1])
+    let column = try builder.slice(w, axis: 1, from: 0, to: 1)
+    let mask = try builder.compare(.gt, masked, try builder.scalar(0))
+    // Where the second way differs from the first, if it does.
+    let fork = random.nextInt(below: 6)
+    var ends: [ValueID] = []
+    for way in 0..<2 {
+      let factor = try builder.mean(pick(tables), axes: [1], keepDims: true)
+      var x = try builder.matmul(factor, column, transposeB: true)
+      if way == 1, fork == 0 { x = try builder.tanh(x) }
+      x = try builder.select(mask, x, try builder.scaled(x, by: 0.25))
+      if chance(4) { values.append(x) }
+      x = try builder.matmul(x, w, transposeB: true)
+      if way == 1, fork == 1 { x = try builder.add(x, values[2]) }
+      x = try builder.reshape(try builder.multiply(x, other), [rows, 2, columns / 2])
+      if chance(4) { values.append(x) }
+      x = try builder.matmul(try builder.reshape(x, [rows, columns]), w)
+      ends.append(x)
+    }
+    values.append(ends[0])
+    return ends[1]
   }
 
   private mutating func reduced(_ x: ValueID) throws -> ValueID {
