@@ -55,7 +55,8 @@ struct RegionCode {
       if let sum = only(.addImmediate, last.b, uses) {
         let made = RegionInstruction(
           .divideShifted, destination: 0, a: Int(last.a), b: Int(sum.a), x: sum.x)
-        return Joined(instruction: made, operandCount: 2, parts: [Int(last.b)])
+        return overRoot(made, sum: last.b, uses)
+          ?? Joined(instruction: made, operandCount: 2, parts: [Int(last.b)])
       }
       if let root = only(.squareRoot, last.a, uses) {
         let made = RegionInstruction(
@@ -69,6 +70,23 @@ struct RegionCode {
         return Joined(instruction: made, operandCount: 3, parts: [Int(last.b)])
       }
     default: break
+    }
+    return nil
+  }
+
+  /// `shifted` (a / (b + x), whose sum is the instruction `sum`) joined with the root that b is made of.
+  private func overRoot(_ shifted: RegionInstruction, sum: Int32, _ uses: [Int]) -> Joined? {
+    var made = shifted
+    if let root = only(.squareRoot, shifted.b, uses) {
+      made.opcode = .divideShiftedRoot
+      made.b = root.a
+      return Joined(instruction: made, operandCount: 2, parts: [Int(sum), Int(shifted.b)])
+    }
+    if let quotient = only(.divideRoot, shifted.b, uses) {
+      made.opcode = .divideShiftedRootQuotient
+      made.b = quotient.a
+      made.c = quotient.b
+      return Joined(instruction: made, operandCount: 3, parts: [Int(sum), Int(shifted.b)])
     }
     return nil
   }

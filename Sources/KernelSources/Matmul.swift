@@ -86,30 +86,60 @@ func matmulKernel(
   let own = scratch + tileScratchBytes
   let made = (own + memory.block).assumingMemoryBound(to: Float.self)
   var run: RegionRun?
-  if let epilogue = p.pointee.epilogue { run = prepareRegion(epilogue, own + memory.bytes) }
+  var ahead: TileAhead?
+  if let epilogue = p.pointee.epilogue {
+    run = prepareRegion(epilogue, own + memory.bytes)
+    ahead = readByEpilogue(epilogue, n)
+  }
   while task < end {
     let batch = task / perBatch
     let inBatch = task &- batch &* perBatch
-    let rowBlock = inBatch / blocks.columnBlocks
+    var rowBlock = inBatch / blocks.columnBlocks
+    var columnBlock = inBatch &- rowBlock &* blocks.columnBlocks
+    if case .direct = p.pointee.form {
+      // Blocks of rows one after the other, while a block's columns of B are in cache.
+      columnBlock = inBatch / blocks.rowBlocks
+      rowBlock = inBatch &- columnBlock &* blocks.rowBlocks
+    }
     let r0 = rowBlock &* blocks.rows
-    let c0 = (inBatch &- rowBlock &* blocks.columnBlocks) &* blocks.columns
+    let c0 = columnBlock &* blocks.columns
     let rows = m &- r0 < blocks.rows ? m &- r0 : blocks.rows
     let columns = n &- c0 < blocks.columns ? n &- c0 : blocks.columns
     let first = (batch &* m &+ r0) &* n &+ c0
     if var run {
-      matmulBlock(p, batch, r0, c0, rows, columns, made, columns, scratch)
+      let ahead = ahead.map { ($0.0 + first, $0.1 + first, $0.2 + first, $0.3) }
+      matmulBlock(p, batch, r0, c0, rows, columns, made, columns, ahead, scratch)
       runEpilogue(&run, first, rows, columns, blocks.columns, n, made)
     } else if let c = p.pointee.c {
-      matmulBlock(p, batch, r0, c0, rows, columns, c + first, n, scratch)
+      matmulBlock(p, batch, r0, c0, rows, columns, c + first, n, nil, scratch)
     }
     task &+= 1
   }
 }
 
+/// What a product asks for ahead of its epilogue: the first three inputs as large as C with rows of n, where they do not
+/// stay in the second-level cache. An optimiser's update reads a parameter and two averages.
+private func readByEpilogue(_ epilogue: UnsafePointer<RegionArguments>, _ n: Int) -> TileAhead? {
+  guard asksAhead(epilogue) else { return nil }
+  var found: TileAhead?
+  var count = 0
+  var i = 1
+  while i < epilogue.pointee.inputCount && count < 3 {
+    let input = epilogue.pointee.inputs! + i
+    i &+= 1
+    guard case .full = input.pointee.access, let memory = inputMemory(input) else { continue }
+    if count == 0 { found = (memory, memory, memory, n) }
+    if count == 1 { found!.1 = memory }
+    found!.2 = memory
+    count &+= 1
+  }
+  return found
+}
+
 /// One block of the product: c[r·ldc + j] = C[r0 + r, c0 + j] for r < rows, j < columns.
 private func matmulBlock(
   _ p: UnsafePointer<MatmulArguments>, _ batch: Int, _ r0: Int, _ c0: Int, _ rows: Int,
-  _ columns: Int, _ c: Target, _ ldc: Int, _ scratch: UnsafeMutableRawPointer
+  _ columns: Int, _ c: Target, _ ldc: Int, _ ahead: TileAhead?, _ scratch: UnsafeMutableRawPointer
 ) {
   let k = p.pointee.k
   let lda = p.pointee.lda
@@ -132,7 +162,7 @@ private func matmulBlock(
       }
     } else if p.pointee.transposedA {
       columnsBlock(
-        a + r0, lda, k, b + c0 &* k, 0, true, c, ldc, rows, columns, tiles, buffer)
+        a + r0, lda, k, b + c0 &* k, 0, true, c, ldc, rows, columns, ahead, tiles, buffer)
     } else {
       rowsBlock(
         a + r0 &* lda, lda, k, b + c0 &* k, 0, true, c, ldc, rows, columns, tiles, buffer)
@@ -141,7 +171,7 @@ private func matmulBlock(
     let a = p.pointee.a! + batch &* p.pointee.batchStrideA
     let b = p.pointee.b! + (batch &* p.pointee.batchStrideB &+ c0)
     if p.pointee.transposedA {
-      columnsBlock(a + r0, lda, k, b, ldb, false, c, ldc, rows, columns, tiles, buffer)
+      columnsBlock(a + r0, lda, k, b, ldb, false, c, ldc, rows, columns, ahead, tiles, buffer)
     } else {
       rowsBlock(a + r0 &* lda, lda, k, b, ldb, false, c, ldc, rows, columns, tiles, buffer)
     }
@@ -167,13 +197,19 @@ private func zeroBlock(_ c: Target, _ ldc: Int, _ rows: Int, _ columns: Int) {
   return (k &+ pieces &- 1) / pieces
 }
 
-/// One panel of a block with A as stored, over a piece of the reduction: a tile after the other.
-/// Meanwhile the panel at `ahead`, whose rows are `stride` apart, is asked for.
+/// B as stored at a panel's piece, its rows `stride` apart, and what will be read after it.
+private typealias StoredPanel = (b: Source, ahead: Target, stride: Int)
+
+/// One panel of a block with A as stored, over a piece of the reduction: a tile after the other. Where the panel is not
+/// packed yet, the first tile packs it, and the first two ask for the next one, a line of its rows each.
 @inline(__always) private func rowsPanel(
-  _ a: Source, _ lda: Int, _ length: Int, _ panel: Source, _ c: Target, _ ldc: Int, _ rows: Int,
-  _ columns: Int, _ accumulate: Bool, _ tiles: TileScratch, _ ahead: Target?, _ stride: Int
+  _ a: Source, _ lda: Int, _ length: Int, _ panel: Target, _ c: Target, _ ldc: Int, _ rows: Int,
+  _ columns: Int, _ accumulate: Bool, _ tiles: TileScratch, _ stored: StoredPanel?
 ) {
   var r0 = 0
+  if let stored, !tilePacks(rows, columns) {
+    packPanel(stored.b, stored.stride, 1, length, columns, panel)
+  }
   while r0 < rows {
     let high = rows &- r0 < tileRows ? rows &- r0 : tileRows
     var r = 0
@@ -184,10 +220,19 @@ private func zeroBlock(_ c: Target, _ ldc: Int, _ rows: Int, _ columns: Int) {
       r &+= 1
     }
     #if WIDTH16
-      // A tile for each line of the panel's rows.
-      if let ahead, r0 < 2 &* tileRows, high == tileRows, columns == tileColumns {
-        let line = ahead + (r0 == 0 ? 0 : width)
-        rowsTile12Ahead(tiles.a, length, panel, tiles.c, accumulate, line, stride)
+      if let stored, r0 < 2 &* tileRows, high == tileRows, columns == tileColumns {
+        if r0 == 0 {
+          rowsTile12Packing(
+            tiles.a, length, stored.b, stored.stride, panel, tiles.c, accumulate, stored.ahead)
+        } else {
+          rowsTile12Ahead(
+            tiles.a, length, panel, tiles.c, accumulate, stored.ahead + width, stored.stride)
+        }
+        r0 &+= tileRows
+        continue
+      }
+      if high == tileRows && columns == width {
+        rowsTile12Narrow(tiles.a, length, panel, tiles.c, accumulate)
         r0 &+= tileRows
         continue
       }
@@ -196,6 +241,15 @@ private func zeroBlock(_ c: Target, _ ldc: Int, _ rows: Int, _ columns: Int) {
       high, columns, tiles.a, 1, length, panel, tiles.c, accumulate, tiles.edge, tiles.edgeRows)
     r0 &+= tileRows
   }
+}
+
+/// Whether the first tile of a panel can pack it.
+@inline(__always) private func tilePacks(_ rows: Int, _ columns: Int) -> Bool {
+  #if WIDTH16
+    return rows >= tileRows && columns == tileColumns
+  #else
+    return false
+  #endif
 }
 
 /// A block with A as stored. Order: piece of k, panel, tile of rows. Where B is not packed, each piece
@@ -212,17 +266,15 @@ private func rowsBlock(
     var c0 = 0
     while c0 < columns {
       let wide = columns &- c0 < tileColumns ? columns &- c0 : tileColumns
-      var panel = b + (c0 &* k &+ k0 &* tileColumns)
-      var ahead: Target?
+      var panel = UnsafeMutablePointer(mutating: b + (c0 &* k &+ k0 &* tileColumns))
+      var stored: StoredPanel?
       if !isPacked {
-        packPanel(b + (k0 &* ldb &+ c0), ldb, 1, length, wide, buffer)
-        panel = UnsafePointer(buffer)
+        panel = buffer
         // The next piece; at the end the next panel, most likely of this thread.
         let next = k0 &+ length < k ? (k0 &+ length) &* ldb &+ c0 : c0 &+ tileColumns
-        ahead = UnsafeMutablePointer(mutating: b + next)
+        stored = (b + (k0 &* ldb &+ c0), UnsafeMutablePointer(mutating: b + next), ldb)
       }
-      rowsPanel(
-        a + k0, lda, length, panel, c + c0, ldc, rows, wide, k0 > 0, tiles, ahead, ldb)
+      rowsPanel(a + k0, lda, length, panel, c + c0, ldc, rows, wide, k0 > 0, tiles, stored)
       c0 &+= tileColumns
     }
     k0 &+= length
@@ -233,7 +285,8 @@ private func rowsBlock(
 /// panel of it is, because vectors would reach beyond B.
 private func columnsBlock(
   _ a: Source, _ lda: Int, _ k: Int, _ b: Source, _ ldb: Int, _ isPacked: Bool, _ c: Target,
-  _ ldc: Int, _ rows: Int, _ columns: Int, _ tiles: TileScratch, _ buffer: Target
+  _ ldc: Int, _ rows: Int, _ columns: Int, _ ahead: TileAhead?, _ tiles: TileScratch,
+  _ buffer: Target
 ) {
   let piece = reductionPiece(k)
   var k0 = 0
@@ -256,7 +309,8 @@ private func columnsBlock(
       tiles.a[0] = a + k0 &* lda
       tiles.a[1] = panel
       placeColumns(
-        tiles.a, tiles.a + 1, 1, length, lda, stride, c + c0, ldc, rows, wide, k0 > 0, tiles)
+        tiles.a, tiles.a + 1, 1, length, lda, stride, c + c0, ldc, rows, wide, k0 > 0, tiles,
+        ahead: k0 > 0 ? nil : ahead.map { ($0.0 + c0, $0.1 + c0, $0.2 + c0, $0.3) })
       c0 &+= tileColumns
     }
     k0 &+= length
@@ -298,11 +352,12 @@ private func swappedBlock(
 }
 
 /// C[r, :] (+)= Σ over segments, k of a[s][k·lda + r] · b[s][k·ldb, :] for r < rows and one panel
-/// of columns: full tiles, then fours. Meanwhile each row asks for two lines from `stream` on, which will be read soon.
+/// of columns: full tiles, then fours. Meanwhile memory is asked for that will be read soon: for each row two lines from
+/// `stream` on, or, with one segment, what lies `ahead` at the tile's place.
 func placeColumns(
   _ a: Rows, _ b: Rows, _ segments: Int, _ length: Int, _ lda: Int, _ ldb: Int, _ c: Target,
   _ ldc: Int, _ rows: Int, _ columns: Int, _ accumulate: Bool, _ tiles: TileScratch,
-  stream: Target? = nil
+  stream: Target? = nil, ahead: TileAhead? = nil
 ) {
   var r0 = 0
   while r0 < rows {
@@ -319,7 +374,12 @@ func placeColumns(
       prepareEdge(high, columns, tiles.c, accumulate, tiles.edge, tiles.edgeRows)
       target = UnsafePointer(tiles.edgeRows)
     }
-    if full {
+    if full, let ahead {
+      let at = r0 &* ahead.3
+      columnsTileAhead(
+        a[0] + r0, b[0], length, lda, ldb, target, accumulate,
+        (ahead.0 + at, ahead.1 + at, ahead.2 + at, ahead.3))
+    } else if full {
       columnsTile(
         a, b, segments, r0, length, lda, ldb, target, accumulate, c + (r0 &+ tileRows) &* ldc, ldc,
         (stream ?? c) + r0 &* 32)

@@ -54,7 +54,11 @@ func execute(
     binary(d, a, b, lanes) { $0 * x + $1 * $1 * y }
   case .divideShifted: binary(d, a, b, lanes) { $0 / ($1 + x) }
   case .divideRoot: binary(d, a, b, lanes) { squareRoot($0) / $1 }
-  case .subtractProduct: subtractProduct(d, a, b, slots[Int(i.c)], lanes)
+  case .subtractProduct:
+    ternary(d, a, b, slots[Int(i.c)], lanes) { $0 - $1 * $2 }
+  case .divideShiftedRoot: binary(d, a, b, lanes) { $0 / (squareRoot($1) + x) }
+  case .divideShiftedRootQuotient:
+    ternary(d, a, b, slots[Int(i.c)], lanes) { $0 / (squareRoot($1) / $2 + x) }
   default: executeOther(i, slots, start, lanes, spare)
   }
 }
@@ -169,15 +173,16 @@ private func executeOther(
   }
 }
 
-@inline(__always) private func subtractProduct(
-  _ d: Target, _ a: RegionSlot, _ b: RegionSlot, _ c: RegionSlot, _ lanes: Int
+@inline(__always) private func ternary(
+  _ d: Target, _ a: RegionSlot, _ b: RegionSlot, _ c: RegionSlot, _ lanes: Int,
+  _ body: (Vector, Vector, Vector) -> Vector
 ) {
   var p = a.pointer
   var q = b.pointer
   var r = c.pointer
   var i = 0
   while i < lanes {
-    store(load(p) - load(q) * load(r), d + i)
+    store(body(load(p), load(q), load(r)), d + i)
     p += a.step
     q += b.step
     r += c.step

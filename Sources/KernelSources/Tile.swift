@@ -74,10 +74,11 @@ typealias TargetRows = UnsafePointer<Target>
 // panel.
 
 #if WIDTH16
+  /// The rows of b are `strideB` apart.
   @inline(__always)
   private func rowsLoop12(
-    _ a: Rows, _ segments: Int, _ length: Int, _ b: Source, _ c: TargetRows, _ accumulate: Bool,
-    _ ahead: Target?, _ stride: Int
+    _ a: Rows, _ segments: Int, _ length: Int, _ b: Source, _ strideB: Int, _ c: TargetRows,
+    _ accumulate: Bool, _ meanwhile: (_ k: Int, _ b0: Vector, _ b1: Vector) -> Void
   ) {
     var s = zeroFour()
     var t = zeroFour()
@@ -101,8 +102,8 @@ typealias TargetRows = UnsafePointer<Target>
         step(&s, a0[k], a1[k], a2[k], a3[k], b0, b1)
         step(&t, a4[k], a5[k], a6[k], a7[k], b0, b1)
         step(&u, a8[k], a9[k], a10[k], a11[k], b0, b1)
-        if let ahead { prefetch(ahead + k &* stride) }
-        p += tileColumns
+        meanwhile(k, b0, b1)
+        p += strideB
         k &+= 1
       }
       rows += tileRows
@@ -116,7 +117,7 @@ typealias TargetRows = UnsafePointer<Target>
   func rowsTile12(
     _ a: Rows, _ segments: Int, _ length: Int, _ b: Source, _ c: TargetRows, _ accumulate: Bool
   ) {
-    rowsLoop12(a, segments, length, b, c, accumulate, nil, 0)
+    rowsLoop12(a, segments, length, b, tileColumns, c, accumulate) { _, _, _ in }
   }
 
   /// The same with one segment, while `length` lines of memory are asked for, `stride` apart.
@@ -125,7 +126,71 @@ typealias TargetRows = UnsafePointer<Target>
     _ a: Rows, _ length: Int, _ b: Source, _ c: TargetRows, _ accumulate: Bool, _ ahead: Target,
     _ stride: Int
   ) {
-    rowsLoop12(a, 1, length, b, c, accumulate, ahead, stride)
+    rowsLoop12(a, 1, length, b, tileColumns, c, accumulate) { k, _, _ in
+      prefetch(ahead + k &* stride)
+    }
+  }
+
+  /// The same with b as stored, rows `stride` apart, which is packed into `panel` for the tiles that follow.
+  @inline(never)
+  func rowsTile12Packing(
+    _ a: Rows, _ length: Int, _ b: Source, _ stride: Int, _ panel: Target, _ c: TargetRows,
+    _ accumulate: Bool, _ ahead: Target
+  ) {
+    rowsLoop12(a, 1, length, b, stride, c, accumulate) { k, b0, b1 in
+      store(b0, panel + k &* tileColumns)
+      store(b1, panel + (k &* tileColumns &+ width))
+      prefetch(ahead + k &* stride)
+    }
+  }
+
+  /// The first vector of columns of a whole tile, one segment: the last panel of a C with an odd number of vectors.
+  @inline(never)
+  func rowsTile12Narrow(
+    _ a: Rows, _ length: Int, _ b: Source, _ c: TargetRows, _ accumulate: Bool
+  ) {
+    let a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3], a4 = a[4], a5 = a[5]
+    let a6 = a[6], a7 = a[7], a8 = a[8], a9 = a[9], a10 = a[10], a11 = a[11]
+    let z = splat(0)
+    var s: TwoRows = (z, z, z, z)
+    var t: TwoRows = (z, z, z, z)
+    var u: TwoRows = (z, z, z, z)
+    if accumulate {
+      s = (load(c[0]), load(c[1]), load(c[2]), load(c[3]))
+      t = (load(c[4]), load(c[5]), load(c[6]), load(c[7]))
+      u = (load(c[8]), load(c[9]), load(c[10]), load(c[11]))
+    }
+    var p = b
+    var k = 0
+    while k < length {
+      let v = load(p)
+      s.0 = multiplyAdd(s.0, splat(a0[k]), v)
+      s.1 = multiplyAdd(s.1, splat(a1[k]), v)
+      s.2 = multiplyAdd(s.2, splat(a2[k]), v)
+      s.3 = multiplyAdd(s.3, splat(a3[k]), v)
+      t.0 = multiplyAdd(t.0, splat(a4[k]), v)
+      t.1 = multiplyAdd(t.1, splat(a5[k]), v)
+      t.2 = multiplyAdd(t.2, splat(a6[k]), v)
+      t.3 = multiplyAdd(t.3, splat(a7[k]), v)
+      u.0 = multiplyAdd(u.0, splat(a8[k]), v)
+      u.1 = multiplyAdd(u.1, splat(a9[k]), v)
+      u.2 = multiplyAdd(u.2, splat(a10[k]), v)
+      u.3 = multiplyAdd(u.3, splat(a11[k]), v)
+      p += tileColumns
+      k &+= 1
+    }
+    store(s.0, c[0])
+    store(s.1, c[1])
+    store(s.2, c[2])
+    store(s.3, c[3])
+    store(t.0, c[4])
+    store(t.1, c[5])
+    store(t.2, c[6])
+    store(t.3, c[7])
+    store(u.0, c[8])
+    store(u.1, c[9])
+    store(u.2, c[10])
+    store(u.3, c[11])
   }
 
   @inline(never)
@@ -272,6 +337,73 @@ func columnsTile(
       }
     }
     segment &+= 1
+  }
+  write(s, c)
+  write(t, c + 4)
+  #if WIDTH16
+    write(u, c + 8)
+  #endif
+}
+
+/// Places in three matrices that will be read soon, and the elements between their rows.
+typealias TileAhead = (Target, Target, Target, Int)
+
+/// All rows of a full tile, one segment. Meanwhile the tiles `ahead` are asked for.
+@inline(never)
+func columnsTileAhead(
+  _ a: Source, _ b: Source, _ length: Int, _ strideA: Int, _ strideB: Int, _ c: TargetRows,
+  _ accumulate: Bool, _ ahead: TileAhead
+) {
+  var s = zeroFour()
+  #if WIDTH16
+    var t = zeroFour()
+    var u = zeroFour()
+  #else
+    var t = zeroTwo()
+  #endif
+  if accumulate {
+    read(&s, c)
+    read(&t, c + 4)
+    #if WIDTH16
+      read(&u, c + 8)
+    #endif
+  }
+  var p = b
+  var q = a
+  var (x, y, z, stride) = ahead
+  var k = length
+  while k > 0 {
+    // The first rows of the reduction ask for a row of each tile, the others for nothing.
+    let asks = k == length
+    var n = asks && k > tileRows ? tileRows : k
+    k &-= n
+    while n > 0 {
+      let b0 = load(p)
+      let b1 = load(p + width)
+      step(&s, q[0], q[1], q[2], q[3], b0, b1)
+      #if WIDTH16
+        step(&t, q[4], q[5], q[6], q[7], b0, b1)
+        step(&u, q[8], q[9], q[10], q[11], b0, b1)
+      #else
+        step(&t, q[4], q[5], b0, b1)
+      #endif
+      if asks {
+        prefetch(x)
+        prefetch(y)
+        prefetch(z)
+        #if WIDTH16
+          prefetch(x + width)
+          prefetch(y + width)
+          prefetch(z + width)
+        #endif
+        x += stride
+        y += stride
+        z += stride
+      }
+      p += strideB
+      q += strideA
+      n &-= 1
+    }
   }
   write(s, c)
   write(t, c + 4)

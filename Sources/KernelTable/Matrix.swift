@@ -54,14 +54,20 @@ package enum MatmulForm {
   ) -> MatmulForm {
     if n < 8 || keepsB { return .packed }
     if transposedB { return m >= 8 && m <= n ? .swapped : .packed }
-    // With A transposed every block of rows reads all of B, which should stay in cache.
-    if transposedA { return k &* n <= 1 << 19 ? .direct : .packed }
+    // With A transposed a block's columns of B stay in cache while all of A goes past.
+    if transposedA { return k <= longestDirect ? .direct : .packed }
     return m <= flatRows ? .direct : .packed
   }
 }
 
 /// Rows of C up to which it counts as flat: one block.
 private let flatRows = 256
+
+/// The longest reduction for which a transposed A is multiplied with B as stored.
+private let longestDirect = 1024
+
+/// Floats of B that should stay in the second-level cache (a mebibyte or two) beside all else.
+private let cachedFloats = 1 << 17
 
 /// C[batch, m, n] = Σₖ op(A)[batch, m, k] · op(B)[batch, k, n]; then the epilogue, over each
 /// finished block. C is row-major and dense. With an epilogue the product itself is not stored: it
@@ -158,9 +164,17 @@ extension MatmulArguments {
       // For flat C single panels, so that there are enough tasks.
       if !transposedA { return (flatRows, unit.columns) }
       // The gradient of weights: few long rows, so that an optimiser's update behind it reads and
-      // writes memory in order. More rows where the reduction is long and B comes from afar.
+      // writes memory in order; no more columns than those whose part of B stays in cache for all
+      // blocks of rows. More rows where the reduction is long.
       let pieces = (k + reductionBlock - 1) / reductionBlock
-      return (unit.rows * (pieces < 1 ? 1 : pieces > 4 ? 4 : pieces), 4096)
+      let panels = (n + unit.columns - 1) / unit.columns
+      let cached = cachedFloats / (k < 32 ? 32 : k) / unit.columns
+      let widest = cached < 4 ? 4 : cached
+      let blocks = (panels + widest - 1) / widest
+      return (
+        unit.rows * (pieces < 1 ? 1 : pieces > 4 ? 4 : pieces),
+        (panels + blocks - 1) / blocks * unit.columns
+      )
     case .packed:
       // For tall C as many columns as stay in cache, so that an epilogue runs over long rows.
       if m >= 512 { return (16 * unit.rows, 8 * unit.columns) }

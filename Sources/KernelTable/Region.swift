@@ -28,8 +28,9 @@ package enum RegionOpcode {
   /// x − a, x / a.
   case immediateSubtract, immediateDivide
   // Pairs and triples that optimisers and averages are full of, rounded as their parts are one after
-  // the other: a·x + b·y, a·x + b²·y, a / (b + x), √a / b, a − b·c.
+  // the other: a·x + b·y, a·x + b²·y, a / (b + x), √a / b, a − b·c, a / (√b + x), a / (√b / c + x).
   case weightedSum, weightedSquareSum, divideShifted, divideRoot, subtractProduct
+  case divideShiftedRoot, divideShiftedRootQuotient
   /// The constant x in every lane; no operand.
   case constant
   /// The i32 constant `integer` in every lane; no operand.

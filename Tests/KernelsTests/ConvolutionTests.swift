@@ -161,8 +161,11 @@ struct ConvolutionReference {
     a.y = output.pointer
     let n = a.outChannels
     let bias = Floats(n) { Float($0 % 5) - 2 }
-    let biased = y.indices.map { y[$0] + Double(bias.pointer[$0 % n]) }
-    withEpilogue(c: output, bias: bias, out: second, n: n) { epilogue in
+    let more = Floats(y.count) { Float($0 % 7) - 3 }
+    let biased = y.indices.map {
+      y[$0] + Double(bias.pointer[$0 % n]) + Double(more.pointer[$0])
+    }
+    withEpilogue(c: output, bias: bias, more: more, out: second, n: n) { epilogue in
       a.epilogue = epilogue
       launchAll(
         isa.table.convolution, a, scratch: a.scratchBytes(unit), outputs: [output, second])

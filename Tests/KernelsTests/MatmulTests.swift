@@ -18,27 +18,33 @@ let matmulShapes: [MatmulShape] = [
   .init(m: 530, n: 70, k: 20), .init(m: 4, n: 64, k: 5, batches: 3),
   .init(m: 31, n: 2, k: 9, batches: 2),
   .init(m: 20, n: 300, k: 1), .init(m: 33, n: 70, k: 300), .init(m: 270, n: 290, k: 30),
-  .init(m: 9, n: 17, k: 40, batches: 2), .init(m: 14, n: 4100, k: 3), .init(m: 8, n: 16, k: 0),
+  .init(m: 25, n: 336, k: 700), .init(m: 9, n: 17, k: 40, batches: 2), .init(m: 14, n: 4100, k: 3),
+  .init(m: 8, n: 16, k: 0),
 ]
 
-/// The left region program of an epilogue: relu(c + bias) beside c itself.
+/// The left region program of an epilogue: relu(c + bias + more) beside its argument, which takes c's place.
 func withEpilogue(
-  c: Floats, bias: Floats, out: Floats, n: Int, _ body: (UnsafePointer<RegionArguments>) -> Void
+  c: Floats, bias: Floats, more: Floats, out: Floats, n: Int,
+  _ body: (UnsafePointer<RegionArguments>) -> Void
 ) {
   let code = [
     RegionInstruction(.add, destination: 0, a: -1, b: -2),
+    RegionInstruction(.add, destination: 0, a: 0, b: -3),
     RegionInstruction(.relu, destination: 1, a: 0),
   ]
-  let inputs = [RegionInput(c.raw, .full), RegionInput(bias.raw, .trailing, period: n)]
+  let inputs = [
+    RegionInput(c.raw, .full), RegionInput(bias.raw, .trailing, period: n),
+    RegionInput(more.raw, .full),
+  ]
   let outputs = [RegionOutput(source: 0, c.raw), RegionOutput(source: 1, out.raw)]
   code.withPointer { code in
     inputs.withPointer { inputs in
       outputs.withPointer { outputs in
         var region = RegionArguments()
         region.instructions = code
-        region.instructionCount = 2
+        region.instructionCount = 3
         region.inputs = inputs
-        region.inputCount = 2
+        region.inputCount = 3
         region.outputs = outputs
         region.outputCount = 2
         region.registerCount = 2
@@ -57,6 +63,7 @@ func withEpilogue(
     let a = random.floats(batches * m * k)
     let b = random.floats(batches * k * n)
     let bias = Floats(random.floats(n))
+    let more = Floats(random.floats(batches * m * n))
     for transposedA in [false, true] {
       for transposedB in [false, true] {
         func at(_ batch: Int, _ i: Int, _ l: Int) -> Float {
@@ -69,7 +76,7 @@ func withEpilogue(
         for batch in 0..<batches {
           for i in 0..<m {
             for j in 0..<n {
-              var sum = Double(bias.pointer[j])
+              var sum = Double(bias.pointer[j]) + Double(more.pointer[(batch * m + i) * n + j])
               for l in 0..<k { sum += Double(at(batch, i, l)) * Double(bt(batch, l, j)) }
               expected.append(sum)
             }
@@ -93,7 +100,7 @@ func withEpilogue(
         let out = Floats(batches * m * n)
         for form in forms(shape, transposedB) {
           let packed = packedOperand(form, transposedA, transposedB, shape, left, right, isa)
-          withEpilogue(c: c, bias: bias, out: out, n: n) { epilogue in
+          withEpilogue(c: c, bias: bias, more: more, out: out, n: n) { epilogue in
             var arguments = MatmulArguments()
             arguments.form = form
             arguments.a = UnsafePointer(left.pointer)
@@ -121,7 +128,9 @@ func withEpilogue(
             #expect(worst(c.values, expected) < 1e-6, "\(place)")
             #expect(worst(out.values, expected.map { max($0, 0) }) < 1e-6, "\(place)")
             // The same sums with and without an epilogue.
-            let biased = sums.values.enumerated().map { $1 + bias.pointer[$0 % n] }
+            let biased = sums.values.enumerated().map {
+              $1 + bias.pointer[$0 % n] + more.pointer[$0]
+            }
             #expect(biased == c.values, "\(place)")
           }
         }

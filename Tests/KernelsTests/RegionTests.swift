@@ -232,6 +232,12 @@ let functionCases: [FunctionCase] = [
     #expect(
       apply(isa, .divideRoot, positive, b) == parts { positive[$0].squareRoot() / b[$0] })
     #expect(apply(isa, .subtractProduct, a, b, c) == parts { a[$0] - b[$0] * c[$0] })
+    #expect(
+      apply(isa, .divideShiftedRoot, a, positive, x: y)
+        == parts { a[$0] / (positive[$0].squareRoot() + y) })
+    #expect(
+      apply(isa, .divideShiftedRootQuotient, a, positive, c, x: y)
+        == parts { a[$0] / (positive[$0].squareRoot() / c[$0] + y) })
   }
 
   @Test(arguments: Isa.all)
