@@ -21,6 +21,7 @@ func winogradConvolutionKernel(
   var run: RegionRun?
   if let epilogue = p.pointee.epilogue {
     run = prepareRegion(epilogue, scratch + p.pointee.ownScratchBytes(unit))
+    run!.asksAhead = asksAhead(epilogue)
   }
   let rowsOfTiles = p.pointee.tileRows
   let rowFloats = p.pointee.target.width &* p.pointee.target.channels
@@ -92,14 +93,19 @@ func transformSource(
   while t < count {
     let n = (first &+ t) / perImage
     let inImage = first &+ t &- n &* perImage
-    let i = inImage / perRow &* m &- p.pointee.top
-    let j = inImage % perRow &* m &- p.pointee.left
+    let row = inImage / perRow
+    let column = inImage &- row &* perRow
+    let i = row &* m &- p.pointee.top
+    let j = column &* m &- p.pointee.left
+    var stream = streamBeside(
+      p.pointee.source, n, row, p.pointee.tileRows, column, perRow,
+      (points &- p.pointee.top) &* step, m &* step, depth / width &* points)
     var at = 0
     while at < groups {
       let group = firstGroup &+ at
       pointPixels(p, points, n, i, j, group / step, group % step, memory)
       transformPixels(
-        points, channels, m &* step &* channels, memory,
+        points, channels, &stream, memory,
         memory.transformed + (t &* depth &+ at &* channels))
       at &+= 1
     }
@@ -134,10 +140,9 @@ func transformSource(
   }
 }
 
-/// Bᵀ d B for all channels of one tile; point (i, j) goes to `to` + point·stride. The next tile's pixels, `ahead`
-/// elements on, are asked for meanwhile.
+/// Bᵀ d B for all channels of one tile; point (i, j) goes to `to` + point·stride.
 @inline(__always) private func transformPixels(
-  _ points: Int, _ channels: Int, _ ahead: Int, _ memory: WinogradScratch, _ to: Target
+  _ points: Int, _ channels: Int, _ stream: inout Stream, _ memory: WinogradScratch, _ to: Target
 ) {
   let stride = memory.transformedStride
   let pixels = memory.pixels
@@ -146,13 +151,7 @@ func transformSource(
   while c < channels {
     var j = 0
     while j < points {
-      if j > 2 {
-        var i = j
-        while i < points &* points {
-          prefetch(UnsafeMutablePointer(mutating: pixels[i] + (ahead &+ c)))
-          i &+= points
-        }
-      }
+      ask(&stream)
       let d = loadPixels(points, pixels + j, points, c)
       storeLine(points, inputTransform(points, d), spare + j &* width, points &* width)
       j &+= 1

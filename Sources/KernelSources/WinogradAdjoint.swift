@@ -25,6 +25,7 @@ func winogradAdjointKernel(
   var run: RegionRun?
   if let epilogue = p.pointee.epilogue {
     run = prepareRegion(epilogue, scratch + p.pointee.ownAdjointScratchBytes(unit))
+    run!.asksAhead = asksAhead(epilogue)
   }
   let imageFloats = p.pointee.target.height &* p.pointee.target.width &* p.pointee.target.channels
   while task < end {

@@ -40,6 +40,11 @@ func transformOutputs(
     let n = (first &+ t) / perImage
     let inImage = first &+ t &- n &* perImage
     let image = UnsafePointer(outputs.pixels!) + n &* imageFloats
+    let row = inImage / perRow
+    let column = inImage &- row &* perRow
+    var stream = streamBeside(
+      outputs, n, row, perImage / perRow, column, perRow, m &* step, m &* step,
+      columns / width &* m)
     var c = 0
     var known = -1
     while c < columns {
@@ -47,12 +52,12 @@ func transformOutputs(
       if group != known {
         let a = group / step
         pointOutputs(
-          outputs, m, image, inImage / perRow &* m &* step &+ a,
-          inImage % perRow &* m &* step &+ (group &- a &* step), memory)
+          outputs, m, image, row &* m &* step &+ a,
+          column &* m &* step &+ (group &- a &* step), memory)
         known = group
       }
       transformPowers(
-        points, m, c0 &+ c &- group &* channels, to + (t &* columns &+ c), stride, memory)
+        points, m, c0 &+ c &- group &* channels, to + (t &* columns &+ c), stride, &stream, memory)
       c &+= width
     }
     t &+= 1
@@ -82,12 +87,14 @@ func transformOutputs(
 
 /// The powers of the points along both axes for one vector of channels.
 @inline(__always) private func transformPowers(
-  _ points: Int, _ m: Int, _ c: Int, _ to: Target, _ stride: Int, _ memory: WinogradScratch
+  _ points: Int, _ m: Int, _ c: Int, _ to: Target, _ stride: Int, _ stream: inout Stream,
+  _ memory: WinogradScratch
 ) {
   let pixels = memory.pixels
   let spare = memory.spare
   var j = 0
   while j < m {
+    ask(&stream)
     let d = powerTransform(points, m, loadPixels(m, pixels + j, m, c))
     storeLine(points, d, spare + j &* width, points &* width)
     j &+= 1
