@@ -135,15 +135,23 @@ struct RegionBinding {
     _ shape: [Int], _ chosen: [Int], _ keepsFirst: Bool
   ) -> RegionArguments {
     var used = [Bool](repeating: false, count: inputs.count)
+    var usedAsWords = used
     if keepsFirst, !used.isEmpty { used[0] = true }
-    func note(_ operand: Int32) { if operand < 0 { used[Int(-1 - operand)] = true } }
-    for instruction in program.instructions {
-      note(instruction.a)
-      note(instruction.b)
-      note(instruction.c)
+    func note(_ operand: Int32, _ list: inout [Bool]) {
+      if operand < 0 { list[Int(-1 - operand)] = true }
     }
-    for source in program.sources { note(Int32(source)) }
+    for instruction in program.instructions {
+      for operand in [instruction.a, instruction.b, instruction.c] {
+        if instruction.opcode.readsWords {
+          note(operand, &usedAsWords)
+        } else {
+          note(operand, &used)
+        }
+      }
+    }
+    for source in program.sources { note(Int32(source), &used) }
     var number = [Int32](repeating: 0, count: inputs.count)
+    var numberAsWords = number
     var bound: [RegionInput] = []
     for index in inputs.indices where used[index] {
       number[index] = Int32(bound.count)
@@ -151,19 +159,24 @@ struct RegionBinding {
       let pattern = AccessPattern(reading: shown, in: shape)
       bound.append(pattern.input(inputs[index].pointer, node.memory))
     }
-    func renumbered(_ operand: Int32) -> Int32 {
-      operand < 0 ? -1 - number[Int(-1 - operand)] : operand
+    for index in inputs.indices where usedAsWords[index] {
+      numberAsWords[index] = Int32(bound.count)
+      bound.append(RegionInput(inputs[index].pointer, .words))
+    }
+    func renumbered(_ operand: Int32, _ numbers: [Int32]) -> Int32 {
+      operand < 0 ? -1 - numbers[Int(-1 - operand)] : operand
     }
     let instructions = program.instructions.map { instruction in
       var copy = instruction
-      copy.a = renumbered(instruction.a)
-      copy.b = renumbered(instruction.b)
-      copy.c = renumbered(instruction.c)
+      let numbers = instruction.opcode.readsWords ? numberAsWords : number
+      copy.a = renumbered(instruction.a, numbers)
+      copy.b = renumbered(instruction.b, numbers)
+      copy.c = renumbered(instruction.c, numbers)
       return copy
     }
     let outputs = chosen.indices.map { i in
       RegionOutput(
-        source: Int(renumbered(Int32(program.sources[i]))), results[chosen[i]].pointer)
+        source: Int(renumbered(Int32(program.sources[i]), number)), results[chosen[i]].pointer)
     }
     var arguments = RegionArguments()
     arguments.instructions = UnsafePointer(node.memory.store(array: instructions))
@@ -307,36 +320,11 @@ private struct HostPart {
   }
 }
 
-/// A single element-wise operation: a region of one step.
+/// A single element-wise operation or random draw: a region of one step.
 let bindElementwise: Binder = { (node) throws(EnvironmentFailure) in
   let arguments = node.operands.indices.map { Region.Reference.input($0) }
   let region = Region(
     inputCount: node.operands.count, steps: [Region.Step(node.operation, arguments)],
     results: [.step(0)])
   try RegionBinding(node, region, inputs: node.operands, results: node.results).bind()
-}
-
-/// Random numbers: a program of one instruction whose inputs are the words of the key and the step.
-func bindRandom(_ opcode: RegionOpcode, stream: @escaping @Sendable (any Operation) -> UInt32)
-  -> Binder
-{
-  { (node) throws(EnvironmentFailure) in
-    let inputs = node.operands.map { RegionInput($0.pointer, .words) }
-    let instruction = RegionInstruction(
-      opcode, destination: 0, a: RegionInstruction.input(0), b: RegionInstruction.input(1),
-      integer: Int32(bitPattern: stream(node.operation)))
-    var arguments = RegionArguments()
-    arguments.instructions = UnsafePointer(node.memory.store(instruction))
-    arguments.instructionCount = 1
-    arguments.inputs = UnsafePointer(node.memory.store(array: inputs))
-    arguments.inputCount = inputs.count
-    arguments.outputs = UnsafePointer(
-      node.memory.store(RegionOutput(source: 0, node.results[0].pointer)))
-    arguments.outputCount = 1
-    arguments.registerCount = 1
-    arguments.count = node.results[0].count
-    node.context.launch(
-      "random", node.table.region, arguments, tasks: arguments.tasks(),
-      scratch: arguments.scratchBytes())
-  }
 }

@@ -67,6 +67,8 @@ enum RegionLowering {
     (StopGradient.self, { step, _ in step.arguments[0] }),
     (BceWithLogits.self, binary(.bceWithLogits)),
     (BceClamped.self, bceClamped),
+    (RandomUniform.self, draw(.uniform)),
+    (RandomNormal.self, draw(.normal)),
   ]
 
   private static let table = Dictionary(
@@ -97,6 +99,15 @@ enum RegionLowering {
       if let x = compiler.constant(b) { return compiler.emit(immediate, a, x: x) }
       if let x = compiler.constant(a) { return compiler.emit(immediate, b, x: x) }
       return compiler.emit(float, a, b)
+    }
+  }
+
+  /// Seed and step are read as words.
+  private static func draw(_ opcode: RegionOpcode) -> Lowering {
+    { step, compiler in
+      let stream = (step.operation as? any RandomOperation)?.stream ?? 0
+      return compiler.emit(
+        opcode, step.arguments[0], step.arguments[1], integer: Int32(bitPattern: stream))
     }
   }
 

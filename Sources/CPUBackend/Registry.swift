@@ -1,4 +1,4 @@
-// The list of what the CPU backend runs: operation → binder. Element-wise operations stand in `RegionLowering.all`.
+// The list of what the CPU backend runs: operation → binder. Element-wise operations and draws stand in `RegionLowering.all`.
 // There is no other predicate of what is supported.
 
 import Basics
@@ -18,8 +18,6 @@ enum Registry {
     (Fused.self, bindFused),
     (Constant.self, bindConstant),
     (Iota.self, bindIota),
-    (RandomUniform.self, bindRandom(.uniform) { ($0 as? RandomUniform)?.stream ?? 0 }),
-    (RandomNormal.self, bindRandom(.normal) { ($0 as? RandomNormal)?.stream ?? 0 }),
     (Reshape.self, bindReshape),
     (Transpose.self, bindTransposeNode),
     (Broadcast.self, bindBroadcast),

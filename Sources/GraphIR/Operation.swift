@@ -77,6 +77,9 @@ package protocol Operation: Hashable, Sendable {
   /// True for operations that compute each element of the one result from the elements of the operands at the same
   /// (broadcast) place: those that fused regions hold.
   var isElementwise: Bool { get }
+  /// True for operations that compute each element of the one result from its place in row-major order and from
+  /// operands that they read whole, such as random draws. Fused regions hold them too.
+  var isIndexed: Bool { get }
   /// True for operations whose gradient is zero wherever it is defined, and those that cut it.
   var blocksGradient: Bool { get }
   /// True where the result has the operand's elements in the same order, so that they may share a buffer.
@@ -92,6 +95,7 @@ extension Operation {
   package mutating func visitAttributes(_ visitor: inout some AttributeVisitor) throws(Diagnostic) {
   }
   package var isElementwise: Bool { false }
+  package var isIndexed: Bool { false }
   package var blocksGradient: Bool { false }
   package var isReshape: Bool { false }
   package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] { [] }

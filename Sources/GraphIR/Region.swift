@@ -1,5 +1,6 @@
 // A region: a list of element-wise steps over operands of one broadcast shape. It is what a fused kernel
-// computes for each element, and the epilogue of a matmul or convolution. Data, not a new operation.
+// computes for each element, and the epilogue of a matmul or convolution. Steps may also be random draws of that
+// shape, whose operands are no part of the broadcast. Data, not a new operation.
 
 import Basics
 
@@ -37,8 +38,9 @@ package struct Region: Hashable, Sendable {
     }
     var types: [TensorType] = []
     for (index, step) in steps.enumerated() {
-      guard step.operation.operation.isElementwise else {
-        throw Diagnostic("ir.region", "\(step.operation.operation.mnemonic) is not element-wise")
+      let operation = step.operation.operation
+      guard operation.isElementwise || operation.isIndexed else {
+        throw Diagnostic("ir.region", "\(operation.mnemonic) is not element-wise")
       }
       var arguments: [TensorType] = []
       for reference in step.arguments {
@@ -49,9 +51,18 @@ package struct Region: Hashable, Sendable {
           throw Diagnostic("ir.region", "step \(index) of a region refers to what is not there")
         }
       }
-      types.append(try step.operation.operation.inferTypes(arguments)[0].checked())
+      types.append(try operation.inferTypes(arguments)[0].checked())
     }
     return types
+  }
+
+  /// The inputs that steps read whole, not an element at the place of their own.
+  package var inputsReadWhole: Set<Int> {
+    var found = Set<Int>()
+    for step in steps where step.operation.operation.isIndexed {
+      for case .input(let input) in step.arguments { found.insert(input) }
+    }
+    return found
   }
 
   /// The types of the results.

@@ -26,7 +26,7 @@ func prepareRegion(
   )!.assumingMemoryBound(to: Float.self)
   let inputBlocks = blocks + p.registerCount &* blockStride
   let outputBlocks = inputBlocks + 2 &* p.inputCount &* blockStride
-  var run = RegionRun(
+  let run = RegionRun(
     program: program, steps: steps, slots: slots, copied: copied, inputBlocks: inputBlocks,
     outputBlocks: outputBlocks, spare: outputBlocks + p.outputCount &* blockStride,
     lanes: p.registerCount > 8 ? 512 : 1024)
@@ -48,14 +48,6 @@ func prepareRegion(
     i &+= 1
   }
   decode(p, run)
-  i = 0
-  while i < p.instructionCount {
-    switch run.steps[i].opcode {
-    case .uniform, .normal: run.isIndexed = true
-    default: break
-    }
-    i &+= 1
-  }
   return run
 }
 

@@ -112,7 +112,7 @@ private func executeOther(
   case .lessEqualInteger: integerBinary(d, a, b, lanes) { boolean($0 .<= $1) }
   case .greaterInteger: integerBinary(d, a, b, lanes) { boolean($0 .> $1) }
   case .greaterEqualInteger: integerBinary(d, a, b, lanes) { boolean($0 .>= $1) }
-  case .uniform, .normal: randomLanes(i, d, a.pointer, b.pointer, start, lanes, spare)
+  case .uniform, .normal: executeDraw(i, slots, start, lanes, spare, 0)
   default: break
   }
 }
@@ -258,12 +258,15 @@ private func executeOther(
   return (quotient, remainder)
 }
 
-/// Numbers are made in whole groups of blocks from a multiple of four into spare memory, then
-/// moved.
-private func randomLanes(
-  _ i: RegionStep, _ d: Target, _ key: Target, _ step: Target, _ start: Int, _ lanes: Int,
-  _ spare: Target
+/// Random numbers of the flat indices from `start` on, into the lanes of the result from `lane` on. Blocks of numbers begin at
+/// multiples of four; they are made in spare memory and moved.
+func executeDraw(
+  _ i: RegionStep, _ slots: UnsafeMutablePointer<RegionSlot>, _ start: Int, _ lanes: Int,
+  _ spare: Target, _ lane: Int
 ) {
+  let d = slots[Int(i.d)].pointer + lane
+  let key = slots[Int(i.a)].pointer
+  let step = slots[Int(i.b)].pointer
   let philox = PhiloxKey(
     low: key[0].bitPattern, high: key[1].bitPattern, step: step[0].bitPattern,
     stream: UInt32(bitPattern: i.integer))

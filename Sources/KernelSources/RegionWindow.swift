@@ -17,7 +17,7 @@ func runEpilogue(
     runRegion(run, first, rows &* columns)
     return
   }
-  if widest > 256 || run.isIndexed {
+  if widest > 256 {
     var r = 0
     while r < rows {
       let start = first &+ r &* stride
@@ -61,7 +61,17 @@ private func runWindow(
   }
   var k = 0
   while k < p.pointee.instructionCount {
-    execute(run.steps[k], run.slots, first, lanes, run.spare)
+    let step = run.steps[k]
+    switch step.opcode {
+    case .uniform, .normal:
+      // Each row begins at a place of its own.
+      var r = 0
+      while r < rows {
+        executeDraw(step, run.slots, first &+ r &* stride, columns, run.spare, r &* columns)
+        r &+= 1
+      }
+    default: execute(step, run.slots, first, lanes, run.spare)
+    }
     k &+= 1
   }
   i = 0

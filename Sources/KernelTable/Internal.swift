@@ -57,8 +57,6 @@ package struct RegionRun {
   /// Input 0 at flat index 0 where it is a block that a matrix kernel keeps in its scratch; nil:
   /// in its own memory.
   package var made: UnsafeMutablePointer<Float>?
-  /// Whether an instruction depends on the flat index itself.
-  package var isIndexed: Bool
   /// Whether the next block's inputs are asked for while one is computed.
   package var asksAhead: Bool
 
@@ -77,7 +75,6 @@ package struct RegionRun {
     self.spare = spare
     self.lanes = lanes
     made = nil
-    isIndexed = false
     asksAhead = false
   }
 }

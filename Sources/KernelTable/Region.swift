@@ -55,6 +55,16 @@ package enum RegionOpcode {
   /// 4. Uniform: (word >> 8)·2⁻²⁴. Normal: of words (0, 1) elements 0, 1, of (2, 3) elements 2, 3;
   /// r = √(−2 ln(((w₀ >> 8) + 1)·2⁻²⁴)), θ = 2π·(w₁ >> 8)·2⁻²⁴; r·cos θ, r·sin θ.
   case uniform, normal
+
+  /// Whether the operands are read as words, not lane by lane.
+  package var readsWords: Bool {
+    @inline(never) get {
+      switch self {
+      case .uniform, .normal: true
+      default: false
+      }
+    }
+  }
 }
 
 /// One instruction. Operands: `register(r)` is r ≥ 0; `input(i)` is −1 − i. Unused operands are 0.

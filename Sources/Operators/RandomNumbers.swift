@@ -34,6 +34,7 @@ extension RandomOperation {
   }
 
   package var blocksGradient: Bool { true }
+  package var isIndexed: Bool { true }
 
   /// f32 of the shape, given a seed i32[2] and a step i32[].
   package func inferTypes(_ operands: [TensorType]) throws(Diagnostic) -> [TensorType] {

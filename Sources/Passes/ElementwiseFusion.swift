@@ -47,9 +47,10 @@ package struct FuseElementwise: Pass {
     _ graph: Graph, _ groups: NodeGroups, _ kinds: [RegionKind?]
   ) throws(Diagnostic) -> Graph {
     var rewriter = try GraphRewriter(graph)
-    let escaping = EscapingValues(graph, groups)
+    let draws = Draws(graph, kinds)
+    let escaping = EscapingValues(graph, groups) { draws.areRepeated(producer: $0, consumer: $1) }
     for group in groups.ordered() {
-      let nodes = groups.members[group].map { graph.nodes.elements[$0] }
+      let nodes = draws.with(groups.members[group]).map { graph.nodes.elements[$0] }
       if kinds[groups.members[group][0]] == nil {
         try rewriter.keep(nodes[0])
         continue
@@ -76,24 +77,82 @@ struct RegionKind: Equatable {
   var isDouble: Bool
 
   init?(_ node: Node, _ graph: Graph) {
-    guard node.operation.isElementwise, node.results.count == 1 else { return nil }
+    guard node.operation.isElementwise || node.operation.isIndexed, node.results.count == 1 else {
+      return nil
+    }
     let types = graph.types(of: node.operands + node.results)
     shape = graph.type(of: node.results[0]).shape
     isDouble = types.contains { $0.element == .f64 }
   }
 }
 
-/// Which values of each group are read outside it.
+/// Random draws and what is made of them alone, a dropout mask for instance: regions that read such a value compute it
+/// again, instead of its being kept in memory from the forward to the backward part. A draw is a function of its place, so
+/// that it comes out the same each time.
+private struct Draws {
+  private let graph: Graph
+  private let kinds: [RegionKind?]
+  /// Nodes whose full-size operands are all draws.
+  private var isDraw: [Bool]
+
+  init(_ graph: Graph, _ kinds: [RegionKind?]) {
+    self.graph = graph
+    self.kinds = kinds
+    isDraw = Array(repeating: false, count: kinds.count)
+    for (index, node) in graph.nodes.elements.enumerated() {
+      guard let kind = kinds[index], !kind.isDouble, kind.shape != [] else { continue }
+      if node.operation.isIndexed {
+        isDraw[index] = true
+        continue
+      }
+      let producers = node.operands.map { graph.values[$0].producer?.index }
+      let fromDraws = producers.contains { $0.map { isDraw[$0] } ?? false }
+      isDraw[index] =
+        fromDraws
+        && zip(node.operands, producers).allSatisfy { operand, producer in
+          graph.type(of: operand).shape == []
+            || producer.map { isDraw[$0] && kinds[$0] == kind } ?? false
+        }
+    }
+  }
+
+  /// Whether a consumer's region computes what the producer makes itself.
+  func areRepeated(producer: Int, consumer: Int) -> Bool {
+    isDraw[producer] && kinds[producer] == kinds[consumer]
+  }
+
+  /// A group's nodes and the draws that they read, in topological order.
+  func with(_ members: [Int]) -> [Int] {
+    var found = Set(members)
+    var stack = members
+    while let node = stack.popLast() {
+      for operand in graph.nodes.elements[node].operands {
+        guard let producer = graph.values[operand].producer?.index,
+          areRepeated(producer: producer, consumer: node), found.insert(producer).inserted
+        else { continue }
+        stack.append(producer)
+      }
+    }
+    return found.sorted()
+  }
+}
+
+/// Which values of each group are read outside it, by nodes that do not repeat what makes them.
 struct EscapingValues {
   private var byGroup: [[ValueID]]
 
-  init(_ graph: Graph, _ groups: NodeGroups) {
+  init(
+    _ graph: Graph, _ groups: NodeGroups,
+    areRepeated: (_ producer: Int, _ consumer: Int) -> Bool = { _, _ in false }
+  ) {
     var escapes = BitSet()
     for output in graph.outputs { escapes.insert(output.value) }
     for id in graph.nodes.ids {
       for operand in graph.nodes[id].operands {
         guard let producer = graph.values[operand].producer else { continue }
-        if groups.group(of: producer.index) != groups.group(of: id.index) {
+        if groups.group(of: producer.index) != groups.group(of: id.index),
+          !areRepeated(producer.index, id.index)
+        {
           escapes.insert(operand)
         }
       }

@@ -138,13 +138,17 @@ struct Epilogue {
     let rootType = graph.type(of: rootNode.results[0])
     let shape = graph.type(of: input).shape
     var places: [Region.Reference] = []
-    for operand in node.operands {
+    let whole = fused.region.inputsReadWhole
+    for (index, operand) in node.operands.enumerated() {
       if operand == input {
         places.append(.input(0))
         continue
       }
       let type = graph.type(of: operand)
-      guard let moved = Self.moved(type.shape, from: shape, to: rootType.shape) else { return nil }
+      guard
+        let moved = whole.contains(index)
+          ? type.shape : Self.moved(type.shape, from: shape, to: rootType.shape)
+      else { return nil }
       others.append(operand)
       shapes.append(moved)
       places.append(.input(others.count))
@@ -155,7 +159,8 @@ struct Epilogue {
     let region = Region(
       inputCount: 1 + others.count,
       steps: fused.region.steps.map {
-        Region.Step($0.operation.operation, $0.arguments.map(moved))
+        Region.Step(
+          Self.moved($0.operation.operation, to: rootType.shape), $0.arguments.map(moved))
       }, results: fused.region.results.map(moved))
     operation = Fused(root: rootNode.operation, region: region)
 
@@ -165,6 +170,13 @@ struct Epilogue {
       let types = try? operation.inferTypes(graph.types(of: rootNode.operands) + otherTypes),
       types == graph.types(of: node.results).map({ $0.with(shape: rootType.shape) })
     else { return nil }
+  }
+
+  /// A draw has the same elements at the same flat places in any shape.
+  private static func moved(_ operation: any Operation, to shape: [Int]) -> any Operation {
+    guard var draw = operation as? any RandomOperation else { return operation }
+    draw.shape = shape
+    return draw
   }
 
   /// The shape in which a tensor that broadcasts to `from` broadcasts to `to`, a reshape of `from`, with the same

@@ -27,6 +27,8 @@ package struct Pipeline: Sendable {
     .once(ShareAdjoints()),
     cleaning,
     .once(ChooseConvolutions()),
+    .once(ReadMaskedSigns()),
+    .once(DeadCode()),
     // Regions before epilogues: a matmul then takes over a whole region at once.
     .once(FuseElementwise()),
     .once(FuseEpilogues()),
@@ -47,6 +49,7 @@ package struct Pipeline: Sendable {
   package static let allPasses: [any Pass] = [
     FoldConstants(), Simplify(), CommonSubexpressions(), DeadCode(), ExpandGradients(),
     FuseElementwise(), FuseEpilogues(), FoldUpsampling(), ShareAdjoints(), ChooseConvolutions(),
+    ReadMaskedSigns(),
   ]
 
   /// The pipeline without the passes of these names.

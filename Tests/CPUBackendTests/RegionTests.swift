@@ -86,6 +86,45 @@ import Testing
       bound: 5e-5)
   }
 
+  /// Random draws in regions and in epilogues give the numbers of their own flat places, whatever blocks and windows the
+  /// kernels go by.
+  @Test func drawsInRegions() throws {
+    for (m, k, n) in [(5, 3, 7), (37, 20, 33), (130, 40, 100), (13, 8, 1030), (300, 9, 48)] {
+      for normal in [false, true] {
+        let builder = GraphBuilder(name: "draws", stage: .fused)
+        let seed = try builder.input(.seed, .i32(2))
+        let step = try builder.input(.step, .i32())
+        let a = try builder.input(.argument("a"), .f32([m, k]))
+        let b = try builder.input(.argument("b"), .f32([k, n]))
+        let c = try builder.input(.argument("c"), .f32([m, n]))
+        let draw: any Operation =
+          normal
+          ? RandomNormal(shape: [m, n], stream: 9) : RandomUniform(shape: [m, n], stream: 9)
+        // The step is read as a number, too.
+        let region = Region(
+          inputCount: 3,
+          steps: [
+            .init(draw, [.input(1), .input(2)]), .init(Multiply(), [.input(0), .step(0)]),
+            .init(Convert(to: .f32), [.input(2)]), .init(Add(), [.step(1), .step(2)]),
+          ], results: [.step(3), .step(0)])
+        let operands: [[ValueID]] = [[a, b, seed, step], [c, seed, step]]
+        for (index, root) in [MatMul(), nil].enumerated() {
+          let results = try builder.add(Fused(root: root, region: region), operands[index])
+          for (place, value) in results.enumerated() {
+            builder.output(.result("\(index).\(place)"), value)
+          }
+        }
+        var filler = Filler(UInt64(m))
+        let inputs = [
+          HostTensor(.i32(2), [17, -4]), HostTensor(.i32(), [3]),
+          filler.uniform(.f32(m, k), -1, 1), filler.uniform(.f32(k, n), -1, 1),
+          filler.uniform(.f32(m, n), -1, 1),
+        ]
+        try expectAgreement(builder.finish(), inputs)
+      }
+    }
+  }
+
   /// Adam's update: instructions are joined there, but not where a result asks for what is between them. Both must give
   /// the same bits.
   @Test func joinedInstructionsKeepBits() throws {

@@ -31,6 +31,79 @@ import Testing
       """)
   }
 
+  /// A dropout's mask is made again where the backward part reads it; nothing of it is stored.
+  @Test func drawsAreRepeated() throws {
+    try expect(
+      FuseElementwise(),
+      """
+        input %0 seed : i32[2]
+        input %1 step : i32[]
+        input %2 argument "x" : f32[4, 3]
+        input %3 argument "dy" : f32[4, 3]
+        input %4 argument "rate" : f32[]
+        %5 = random_uniform(%0, %1) {shape: [4, 3], stream: 7} : f32[4, 3]
+        %6 = compare(%5, %4) {predicate: ge} : bool[4, 3]
+        %7 = convert(%6) {to: f32} : f32[4, 3]
+        %8 = multiply(%2, %7) : f32[4, 3]
+        %9 = sum(%8) {axes: [0]} : f32[3]
+        %10 = add(%3, %9) : f32[4, 3]
+        %11 = multiply(%10, %7) : f32[4, 3]
+        output result "y" %8
+        output result "dx" %11
+      """,
+      """
+      %5 = fused(%0, %1, %4, %2) {region: (4) { s0 = random_uniform(i0, i1) \
+      {shape: [4, 3], stream: 7}; s1 = compare(s0, i2) {predicate: ge}; \
+      s2 = convert(s1) {to: f32}; s3 = multiply(i3, s2); yield s3 }} : f32[4, 3]
+      %6 = sum(%5) {axes: [0]} : f32[3]
+      %7 = fused(%0, %1, %4, %3, %6) {region: (5) { s0 = random_uniform(i0, i1) \
+      {shape: [4, 3], stream: 7}; s1 = compare(s0, i2) {predicate: ge}; \
+      s2 = convert(s1) {to: f32}; s3 = add(i3, i4); s4 = multiply(s3, s2); yield s4 }} : f32[4, 3]
+      output result "y" %5
+      output result "dx" %7
+      """)
+  }
+
+  /// What mixes a draw with a tensor is kept: it could not be made again from its place alone.
+  @Test func mixturesOfDrawsAreKept() throws {
+    let graph = try parsed(
+      """
+        input %0 seed : i32[2]
+        input %1 step : i32[]
+        input %2 argument "x" : f32[4, 3]
+        %3 = random_normal(%0, %1) {shape: [4, 3], stream: 7} : f32[4, 3]
+        %4 = add(%2, %3) : f32[4, 3]
+        %5 = sum(%4) {axes: [0]} : f32[3]
+        %6 = subtract(%4, %5) : f32[4, 3]
+        output result "r" %6
+      """, stage: .differentiated)
+    let fused = try rewritten([FuseElementwise()], graph)
+    let drawing = fused.nodes.elements.filter {
+      ($0.operation as? Fused)?.region.inputsReadWhole.isEmpty == false
+    }
+    #expect(drawing.count == 1)
+    expectSameResults(graph, fused, "fuse-elementwise")
+  }
+
+  /// An epilogue behind a reshape draws in the root's shape; the numbers are those of the same flat places.
+  @Test func drawsMoveBehindReshapes() throws {
+    let graph = try parsed(
+      """
+        input %0 seed : i32[2]
+        input %1 step : i32[]
+        input %2 argument "x" : f32[4, 3]
+        input %3 argument "w" : f32[3, 10]
+        %4 = matmul(%2, %3) : f32[4, 10]
+        %5 = reshape(%4) {shape: [4, 5, 2]} : f32[4, 5, 2]
+        %6 = random_uniform(%0, %1) {shape: [4, 5, 2], stream: 3} : f32[4, 5, 2]
+        %7 = multiply(%5, %6) : f32[4, 5, 2]
+        output result "r" %7
+      """, stage: .differentiated)
+    let fused = try rewritten([FuseElementwise(), FuseEpilogues()], graph)
+    #expect(fused.nodes.elements.contains { ($0.operation as? Fused)?.root != nil })
+    expectSameResults(graph, fused, "fuse-epilogues")
+  }
+
   /// A path through something that is not element-wise: one region would wait for itself.
   @Test func noCycles() throws {
     try expect(
