@@ -52,6 +52,25 @@ package struct Sample<Op: Operation>: Sendable {
   }
 }
 
+/// What an operation does with the rows of its operands, a row being all elements of one index of the first axis.
+package enum RowUse: Hashable, Sendable {
+  /// It mixes them, or there are none.
+  case mixed
+  /// Row i of every result is made of row i of these operands and of the whole of all others, for every i in the same
+  /// way.
+  case each([Int])
+  /// Every result is the sum of what each row of these operands gives with the whole of all others.
+  case summed([Int])
+
+  /// The operands that are told apart by rows.
+  package var operands: [Int] {
+    switch self {
+    case .mixed: []
+    case .each(let operands), .summed(let operands): operands
+    }
+  }
+}
+
 /// A pure function of tensors with static types. See the module's README for how to add one.
 package protocol Operation: Hashable, Sendable {
   /// The name in IR text, such as `leaky_relu`.
@@ -88,6 +107,10 @@ package protocol Operation: Hashable, Sendable {
   /// first axis: where row i of every operand of a set is multiplied by s[i], so is row i of every result. Said of
   /// operands in floating point, of types that `inferTypes` accepts. An empty list is always right.
   func rowLinearOperands(_ operands: [TensorType]) -> [[Int]]
+  /// What becomes of the rows of operands of types that `inferTypes` accepts. `mixed` is always right.
+  func rowUse(_ operands: [TensorType]) -> RowUse
+  /// The same operation for another number of rows of the operands that `rowUse` names.
+  func withRows(_ rows: Int) -> Self
   func cost(_ operands: [TensorType], _ results: [TensorType]) -> Cost
 }
 
@@ -99,6 +122,23 @@ extension Operation {
   package var blocksGradient: Bool { false }
   package var isReshape: Bool { false }
   package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] { [] }
+  package func withRows(_ rows: Int) -> Self { self }
+
+  package func rowUse(_ operands: [TensorType]) -> RowUse {
+    guard isElementwise else { return .mixed }
+    let aligned = alignedRows(operands)
+    return aligned.isEmpty ? .mixed : .each(aligned)
+  }
+
+  /// The operands of an element-wise operation whose rows are those of the result, since they are not repeated along
+  /// the first axis.
+  package func alignedRows(_ operands: [TensorType]) -> [Int] {
+    let rank = operands.map(\.rank).max() ?? 0
+    let rows = operands.lazy.filter { $0.rank == rank }.compactMap(\.shape.first).max()
+    return operands.indices.filter { index in
+      rank > 0 && operands[index].rank == rank && operands[index].shape[0] == rows
+    }
+  }
 
   /// One operation for each element of the results, every tensor moved once.
   package func cost(_ operands: [TensorType], _ results: [TensorType]) -> Cost {

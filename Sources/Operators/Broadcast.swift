@@ -40,6 +40,16 @@ package struct Broadcast: Operation {
     return type.rank == shape.count && type.shape.first == shape.first && type.rank > 0 ? [[0]] : []
   }
 
+  package func rowUse(_ operands: [TensorType]) -> RowUse {
+    rowLinearOperands(operands).isEmpty ? .mixed : .each([0])
+  }
+
+  package func withRows(_ rows: Int) -> Self {
+    var copy = self
+    copy.shape[0] = rows
+    return copy
+  }
+
   /// dx = dy, summed over the repeated axes: the differentiator does that
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
     scope.setAdjoint(of: 0, scope.seed)

@@ -51,6 +51,10 @@ package struct Concat: Operation {
     axis > 0 ? [Array(operands.indices)] : []
   }
 
+  package func rowUse(_ operands: [TensorType]) -> RowUse {
+    axis > 0 ? .each(Array(operands.indices)) : .mixed
+  }
+
   /// The adjoint of each operand is its slice of dy.
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
     var start = 0

@@ -51,6 +51,7 @@ package struct Conv2D: ConvolutionOperation {
   }
 
   package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] { [[0]] }
+  package func rowUse(_ operands: [TensorType]) -> RowUse { .each([0]) }
 
   // y = x ∗ w:  x̄ = input gradient of (ȳ, w),  w̄ = filter gradient of (x, ȳ)
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
@@ -132,6 +133,7 @@ package struct Conv2DInputGradient: ConvolutionOperation {
   }
 
   package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] { [[0]] }
+  package func rowUse(_ operands: [TensorType]) -> RowUse { .each([0]) }
 
   // x = Aᵀ(y, w), linear in both:  ȳ = x̄ ∗ w,  w̄ = filter gradient of (x̄, y)
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
@@ -212,6 +214,8 @@ package struct Conv2DFilterGradient: ConvolutionOperation {
   package func inferTypes(_ operands: [TensorType]) throws(Diagnostic) -> [TensorType] {
     [.f32(try geometry(operands).kernelShape)]
   }
+
+  package func rowUse(_ operands: [TensorType]) -> RowUse { .summed([0, 1]) }
 
   // w = F(x, y), linear in both:  x̄ = input gradient of (y, w̄),  ȳ = x ∗ w̄
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {

@@ -105,11 +105,8 @@ extension Operation {
   /// Of the given sets of operands of an element-wise operation, those whose rows are the rows of the result, since none
   /// is repeated along the first axis.
   func alongRows(_ sets: [[Int]], _ operands: [TensorType]) -> [[Int]] {
-    let rank = operands.map(\.rank).max() ?? 0
-    let rows = operands.lazy.filter { $0.rank == rank }.compactMap(\.shape.first).max()
-    return sets.filter { set in
-      set.allSatisfy { rank > 0 && operands[$0].rank == rank && operands[$0].shape[0] == rows }
-    }
+    let aligned = alignedRows(operands)
+    return sets.filter { $0.allSatisfy(aligned.contains) }
   }
 }
 

@@ -87,6 +87,13 @@ package struct MatMul: Operation {
     return transposeA ? [] : [[0]]
   }
 
+  package func rowUse(_ operands: [TensorType]) -> RowUse {
+    if operands[0].rank > 2 { return .each([0, 1]) }
+    guard transposeA else { return .each([0]) }
+    // With B transposed too, the sum is along the second axis of B.
+    return transposeB ? .mixed : .summed([0, 1])
+  }
+
   /// With Y = A′ · B′, where A′ is A or Aᵀ and B′ is B or Bᵀ: dA′ = dY · B′ᵀ, dB′ = A′ᵀ · dY;
   /// and where A′ = Aᵀ, dA = (dA′)ᵀ = B′ · dYᵀ, where B′ = Bᵀ, dB = (dB′)ᵀ = dYᵀ · A′.
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {

@@ -70,6 +70,8 @@ package struct ArgMax: Operation {
     return [TensorType(.i32, shape)]
   }
 
+  package func rowUse(_ operands: [TensorType]) -> RowUse { axis > 0 ? .each([0]) : .mixed }
+
   /// A whole number: no gradient.
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {}
 

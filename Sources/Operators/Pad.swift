@@ -48,6 +48,10 @@ extension PaddingOperation {
     before.first == 0 && after.first == 0 ? [[0]] : []
   }
 
+  package func rowUse(_ operands: [TensorType]) -> RowUse {
+    rowLinearOperands(operands).isEmpty ? .mixed : .each([0])
+  }
+
   /// Throws `shape.range` for negative borders and those that a mirror image cannot fill.
   fileprivate func checkBorder(axis: Int, size: Int, of type: TensorType) throws(Diagnostic) {
     let (before, after) = (before[axis], after[axis])

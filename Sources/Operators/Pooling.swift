@@ -77,6 +77,8 @@ extension PoolingOperation {
     [.f32(try geometry(operands).outputShape)]
   }
 
+  package func rowUse(_ operands: [TensorType]) -> RowUse { .each(Array(operands.indices)) }
+
   /// The sizes of a pooling of the first operand; all operands must be images.
   func pooling(_ operands: [TensorType]) throws(Diagnostic) -> ConvolutionGeometry {
     try checkArity(operands)

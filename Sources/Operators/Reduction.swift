@@ -29,6 +29,13 @@ extension ReductionOperation {
     [try reducedType(operands)]
   }
 
+  package func rowUse(_ operands: [TensorType]) -> RowUse { keptRows(operands) }
+
+  /// Every row by itself, unless the reduction goes over the first axis.
+  func keptRows(_ operands: [TensorType]) -> RowUse {
+    axes.contains(0) || operands[0].rank == 0 ? .mixed : .each([0])
+  }
+
   /// The type of each result.
   func reducedType(_ operands: [TensorType]) throws(Diagnostic) -> TensorType {
     try check(operands, [.f32])

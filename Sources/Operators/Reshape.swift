@@ -42,6 +42,16 @@ package struct Reshape: Operation {
     operands[0].rank > 0 && shape.first == operands[0].shape[0] ? [[0]] : []
   }
 
+  package func rowUse(_ operands: [TensorType]) -> RowUse {
+    rowLinearOperands(operands).isEmpty ? .mixed : .each([0])
+  }
+
+  package func withRows(_ rows: Int) -> Self {
+    var copy = self
+    copy.shape[0] = rows
+    return copy
+  }
+
   /// dx = dy, in the shape of x
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
     guard scope.needs(0) else { return }

@@ -21,6 +21,7 @@ extension ResizingOperation {
 
   /// Every image by itself.
   package func rowLinearOperands(_ operands: [TensorType]) -> [[Int]] { [[0]] }
+  package func rowUse(_ operands: [TensorType]) -> RowUse { .each([0]) }
 
   /// The type of an image enlarged by a factor on each axis.
   func enlargedType(_ operands: [TensorType]) throws(Diagnostic) -> TensorType {

@@ -24,6 +24,10 @@ package struct GatherRows: Operation {
     return [.f32(ids.shape + table.shape.dropFirst())]
   }
 
+  package func rowUse(_ operands: [TensorType]) -> RowUse {
+    operands[1].rank > 0 ? .each([1]) : .mixed
+  }
+
   // table̅[k] = Σ i: ids[i] = k  ȳ[i]
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
     guard scope.needs(0) else { return }
@@ -92,6 +96,10 @@ package struct ScatterAddRows: Operation {
     return [.f32([count] + rows.shape.dropFirst(ids.rank))]
   }
 
+  package func rowUse(_ operands: [TensorType]) -> RowUse {
+    operands[0].rank > 0 ? .summed([0, 1]) : .mixed
+  }
+
   // r̅o̅w̅s̅[i] = ȳ[ids[i]]
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
     guard scope.needs(1) else { return }
@@ -155,6 +163,9 @@ package struct OneHot: Operation {
   }
 
   package var blocksGradient: Bool { true }
+  package func rowUse(_ operands: [TensorType]) -> RowUse {
+    operands[0].rank > 0 ? .each([0]) : .mixed
+  }
 
   // Integers have no adjoint.
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {}

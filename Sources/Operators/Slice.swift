@@ -53,6 +53,16 @@ package struct Slice: Operation {
     starts.first == 0 && ends.first == operands[0].shape.first ? [[0]] : []
   }
 
+  package func rowUse(_ operands: [TensorType]) -> RowUse {
+    rowLinearOperands(operands).isEmpty ? .mixed : .each([0])
+  }
+
+  package func withRows(_ rows: Int) -> Self {
+    var copy = self
+    copy.ends[0] = rows
+    return copy
+  }
+
   /// dx = dy with zeros around it
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
     guard scope.needs(0) else { return }

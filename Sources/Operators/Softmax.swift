@@ -23,6 +23,10 @@ extension SoftmaxOperation {
     return [operands[0]]
   }
 
+  package func rowUse(_ operands: [TensorType]) -> RowUse {
+    operands[0].rank > 1 ? .each([0]) : .mixed
+  }
+
   package func cost(_ operands: [TensorType], _ results: [TensorType]) -> Cost {
     Cost(flops: 5 * Double(operands[0].count), bytes: Cost.traffic(operands, results))
   }

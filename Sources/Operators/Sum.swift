@@ -18,6 +18,10 @@ package struct Sum: ReductionOperation {
     axes.contains(0) || operands[0].rank == 0 ? [] : [[0]]
   }
 
+  package func rowUse(_ operands: [TensorType]) -> RowUse {
+    axes.contains(0) ? .summed([0]) : keptRows(operands)
+  }
+
   /// dx = dy, repeated along the axes
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
     guard scope.needs(0) else { return }

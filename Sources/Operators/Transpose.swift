@@ -42,6 +42,10 @@ package struct Transpose: Operation {
     permutation.first == 0 ? [[0]] : []
   }
 
+  package func rowUse(_ operands: [TensorType]) -> RowUse {
+    rowLinearOperands(operands).isEmpty ? .mixed : .each([0])
+  }
+
   /// dx = dy with the axes put back: the inverse permutation
   package func gradient(_ scope: inout GradientScope) throws(Diagnostic) {
     guard scope.needs(0) else { return }

@@ -79,9 +79,10 @@ import Testing
         let results = operation.evaluate(inputs, results: types)
         #expect(results.map(\.type) == types)
         _ = operation.cost(operands, types)
-        for set in operation.rowLinearOperands(operands) {
-          #expect(!set.isEmpty && set.allSatisfy { operands.indices.contains($0) })
+        for set in operation.rowLinearOperands(operands) + [operation.rowUse(operands).operands] {
+          #expect(set.allSatisfy { operands.indices.contains($0) && operands[$0].rank > 0 })
         }
+        #expect(!operation.rowLinearOperands(operands).contains([]))
       }
     }
   }
