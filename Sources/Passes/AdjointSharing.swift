@@ -152,10 +152,6 @@ private struct SharedUnits {
   private var isShared: [Bool]
   private var readScaled = BitSet()
 
-  /// Arithmetic for an element of a result from which on a node is worth sharing: more than the multiplications by
-  /// factors that come instead.
-  private static let heavy = 8.0
-
   init(_ graph: Graph, _ factors: RowFactors) {
     self.graph = graph
     self.factors = factors
@@ -166,7 +162,7 @@ private struct SharedUnits {
     for id in graph.nodes.ids where live.contains(id) {
       guard let unit = computedUnit(id) else { continue }
       uses[unit] += 1
-      if uses[unit] > 1, isHeavy(graph.nodes[id]) { isWanted[unit] = true }
+      if uses[unit] > 1, graph.isHeavy(graph.nodes[id]) { isWanted[unit] = true }
     }
     // Units stand behind those they are made of. What leads to a heavy one is wanted with it …
     for unit in factors.units.indices.reversed() where isWanted[unit] {
@@ -202,12 +198,6 @@ private struct SharedUnits {
     factors.units[unit].operands.compactMap { operand in
       if case .unit(let source) = operand { source } else { nil }
     }
-  }
-
-  private func isHeavy(_ node: Node) -> Bool {
-    let results = graph.types(of: node.results)
-    let cost = node.operation.cost(graph.types(of: node.operands), results)
-    return cost.flops >= Self.heavy * Double(results[0].count)
   }
 
   private mutating func findScaledReads() {

@@ -89,6 +89,13 @@ struct NodeGroups {
     return true
   }
 
+  /// Merges the groups of two nodes of which neither waits for the other; returns whether it was done.
+  mutating func mergeIndependent(_ a: Int, _ b: Int) -> Bool {
+    let (x, y) = (parent[a], parent[b])
+    let (from, to) = place[x] < place[y] ? (x, y) : (y, x)
+    return !inputs(of: to).contains(from) && merge(producer: from, consumer: to)
+  }
+
   /// The groups before `to` that wait for `from`; nil where `to` waits for one of them.
   private mutating func followers(of from: Int, before to: Int) -> [Int]? {
     search += 1

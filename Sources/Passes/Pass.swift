@@ -94,6 +94,13 @@ extension Graph {
     return found
   }
 
+  /// Whether a node is more arithmetic than element-wise work on its result would be: a product of some size.
+  func isHeavy(_ node: Node) -> Bool {
+    let results = types(of: node.results)
+    let cost = node.operation.cost(types(of: node.operands), results)
+    return cost.flops >= 8 * Double(results[0].count)
+  }
+
   /// Whether `value` is a constant whose elements are all the same, and which.
   package func splat(_ value: ValueID) -> Double? {
     (producer(of: value)?.operation as? Constant)?.splat

@@ -26,6 +26,9 @@ package struct Pipeline: Sendable {
     // Where the gradients of all losses are there, what they have in common is one value, and convolutions are whole.
     .once(ShareAdjoints()),
     cleaning,
+    // After adjoints are shared: losses of one batch take less work as one way back than two batches as one.
+    .once(JoinBatches()),
+    cleaning,
     .once(ChooseConvolutions()),
     .once(ReadMaskedSigns()),
     .once(DeadCode()),
@@ -39,7 +42,7 @@ package struct Pipeline: Sendable {
   /// `--math exact`: without the passes that change roundings.
   package static let exact = standard.disabling(changingRoundings)
   private static let changingRoundings = [
-    FoldUpsampling().name, ShareAdjoints().name, ChooseConvolutions().name,
+    FoldUpsampling().name, ShareAdjoints().name, JoinBatches().name, ChooseConvolutions().name,
   ]
 
   /// `-O0`: only what is needed to run at all; the oracle for all other passes.
@@ -48,8 +51,8 @@ package struct Pipeline: Sendable {
   /// Every pass by name, for `--pipeline` and `--list-passes`.
   package static let allPasses: [any Pass] = [
     FoldConstants(), Simplify(), CommonSubexpressions(), DeadCode(), ExpandGradients(),
-    FuseElementwise(), FuseEpilogues(), FoldUpsampling(), ShareAdjoints(), ChooseConvolutions(),
-    ReadMaskedSigns(),
+    FuseElementwise(), FuseEpilogues(), FoldUpsampling(), ShareAdjoints(), JoinBatches(),
+    ChooseConvolutions(), ReadMaskedSigns(),
   ]
 
   /// The pipeline without the passes of these names.

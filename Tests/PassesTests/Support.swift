@@ -2,6 +2,7 @@
 // what they compute.
 
 import Basics
+import Elaboration
 import GraphIR
 import Operators
 import Passes
@@ -93,5 +94,38 @@ func expectSameResults(
 func count<Op: Operation>(_ type: Op.Type, in graph: Graph) -> Int {
   graph.nodes.elements.count { node in
     node.operation is Op || (node.operation as? Fused)?.root?.operation is Op
+  }
+}
+
+/// The step of a program of the repository, as elaborated.
+func programStep(_ path: String) throws -> Graph {
+  let source = SourceText(name: path, bytes: try Places.bytes(path))
+  return try #require(compile(source).program?.train).graph
+}
+
+/// The gradients of a program's step, simplified without any change of a rounding.
+func programGradients(_ path: String) throws -> Graph {
+  var graph = try programStep(path)
+  for pass in [Simplify(), CommonSubexpressions(), ExpandGradients()] as [any Pass] {
+    graph = try pass.run(graph)
+  }
+  return try rewritten([Simplify(), CommonSubexpressions(), DeadCode(), Simplify()], graph)
+}
+
+/// That two forms of a program's step compute the same: at weights of both signs, moments of zero, variances above it.
+func expectSameStep(_ a: Graph, _ b: Graph, _ name: String) {
+  let inputs = zip(a.inputs, RandomGraph.inputs(of: a, seed: 3)).map { input, tensor in
+    guard case .state(let name) = input.role, tensor.type.element == .f32 else { return tensor }
+    if name.hasSuffix("/m") || name.hasSuffix("/v") { return HostTensor(tensor.type) }
+    let isVariance = name.hasSuffix("Variance")
+    return HostTensor(tensor.type, tensor.values.map { isVariance ? 1 + $0 / 2 : $0 / 2 })
+  }
+  let expected = Evaluator().evaluate(a, inputs: inputs)
+  let found = Evaluator().evaluate(b, inputs: inputs)
+  for (output, (x, y)) in zip(a.outputs, zip(expected, found)) {
+    // The gradients of biases before batch statistics are zero but for the last bits.
+    let largest = max(1e-3, x.values.map(abs).max() ?? 0)
+    let error = zip(x.values, y.values).map { abs($0 - $1) }.max() ?? 0
+    #expect(largest.isFinite && error <= 1e-12 * largest, "\(name): \(output.role), \(error)")
   }
 }
