@@ -3,7 +3,8 @@
 // other loss' b[n, 1] by nothing but that factor, as long as every operation is linear row by row
 // (`rowLinearOperands`): the way back is gone once, for the *unit*, the adjoint of ones, and its values are
 // multiplied by a and b where they leave the shared part. Those multiplications are element-wise and become part of the
-// kernel that makes the unit's values. Nothing is divided, so that factors may be zero or underflow.
+// kernel that makes the unit's values. Nothing is divided, so that factors may be zero or underflow. One loss' way back
+// for another batch through the same large weights becomes a unit as well, so that `join-batches` finds it alike.
 //
 // Before:  %6 = matmul(%a, %w) {transposeB: true}     %7 = matmul(%b, %w) {transposeB: true}
 //          %8 = select(%mask, %6, …)                  %9 = select(%mask, %7, …)
@@ -158,21 +159,52 @@ private struct SharedUnits {
     live = graph.liveNodes()
     isShared = Array(repeating: false, count: factors.units.count)
     var uses = Array(repeating: 0, count: factors.units.count)
+    var products: [(unit: Int, node: Node)] = []
+    var isProduct = isShared
     var isWanted = isShared
     for id in graph.nodes.ids where live.contains(id) {
       guard let unit = computedUnit(id) else { continue }
       uses[unit] += 1
-      if uses[unit] > 1, graph.isHeavy(graph.nodes[id]) { isWanted[unit] = true }
+      guard graph.isHeavy(graph.nodes[id]) else { continue }
+      isProduct[unit] = true
+      if uses[unit] == 1 { products.append((unit, graph.nodes[id])) } else { isWanted[unit] = true }
     }
+    // Units of one use that are computed all the same.
+    var isFurther = furtherWays(products, wanted: isWanted)
     // Units stand behind those they are made of. What leads to a heavy one is wanted with it …
-    for unit in factors.units.indices.reversed() where isWanted[unit] {
-      for source in sources(of: unit) { isWanted[source] = true }
+    for unit in factors.units.indices.reversed() where isWanted[unit] || isFurther[unit] {
+      for source in sources(of: unit) {
+        isWanted[source] = true
+        if isFurther[unit], uses[source] == 1 { isFurther[source] = true }
+      }
     }
     // … and what several losses make of a shared one is shared, too.
-    for unit in factors.units.indices where uses[unit] > 1 {
-      isShared[unit] = isWanted[unit] || sources(of: unit).contains { isShared[$0] }
+    for unit in factors.units.indices {
+      if uses[unit] == 1, !isProduct[unit], sources(of: unit).contains(where: { isFurther[$0] }) {
+        isFurther[unit] = true
+      }
+      isShared[unit] =
+        isFurther[unit]
+        || uses[unit] > 1 && (isWanted[unit] || sources(of: unit).contains { isShared[$0] })
     }
     findScaledReads()
+  }
+
+  /// The products of one loss with weights by which a shared way back of another batch multiplies. As units the two
+  /// can be joined (`join-batches`); it pays where weights are larger than rows.
+  private func furtherWays(_ products: [(unit: Int, node: Node)], wanted: [Bool]) -> [Bool] {
+    func values(_ unit: Int) -> [RowFactors.Unit.Operand?] {
+      factors.units[unit].operands.map { if case .value = $0 { $0 } else { nil } }
+    }
+    let shared = products.filter { wanted[$0.unit] }
+    var isFurther = Array(repeating: false, count: wanted.count)
+    for (unit, node) in products where !wanted[unit] && graph.readsMoreThanRows(node) {
+      isFurther[unit] = shared.contains { other in
+        factors.units[other.unit].operation == factors.units[unit].operation
+          && values(other.unit) == values(unit)
+      }
+    }
+    return isFurther
   }
 
   var savesWork: Bool { isShared.contains(true) }

@@ -123,16 +123,14 @@ private struct JointCosts {
     }
   }
 
-  private func bytes(_ values: [ValueID]) -> Double {
-    Double(values.reduce(0) { $0 + finder.graph.type(of: $1).byteCount })
-  }
+  private func bytes(_ values: [ValueID]) -> Double { Double(finder.graph.byteCount(values)) }
 
   private func saving(_ joint: Joint) -> Double {
     let node = finder.graph.nodes[joint.first]
     if joint.sum != nil { return 2 * bytes(node.results) }
-    let shared = node.operands.indices.filter { !joint.places.contains($0) }
+    let shared = finder.graph.sharedOperands(node)
     guard !shared.isEmpty, finder.graph.isHeavy(node) else { return 0 }
-    return bytes(shared.map { node.operands[$0] }) - price * bytes(node.results)
+    return bytes(shared) - price * bytes(node.results)
   }
 
   private func concatCost(_ pair: BatchPair) -> Double {

@@ -101,6 +101,23 @@ extension Graph {
     return cost.flops >= 8 * Double(results[0].count)
   }
 
+  /// The operands that are common to all rows of a node's results.
+  func sharedOperands(_ node: Node) -> [ValueID] {
+    guard case .each(let places) = node.operation.rowUse(types(of: node.operands)) else {
+      return []
+    }
+    return node.operands.indices.filter { !places.contains($0) }.map { node.operands[$0] }
+  }
+
+  func byteCount(_ values: [ValueID]) -> Int {
+    types(of: values).reduce(0) { $0 + $1.byteCount }
+  }
+
+  /// Whether what a node reads for all rows is larger than the rows that it makes.
+  func readsMoreThanRows(_ node: Node) -> Bool {
+    byteCount(sharedOperands(node)) > byteCount(node.results)
+  }
+
   /// Whether `value` is a constant whose elements are all the same, and which.
   package func splat(_ value: ValueID) -> Double? {
     (producer(of: value)?.operation as? Constant)?.splat

@@ -166,6 +166,51 @@ import Testing
       """)
   }
 
+  /// The way back of one loss for another batch, masked differently, is a unit too where it multiplies by the same
+  /// weights; what leads to it and what is made of it as well.
+  @Test func furtherBatchesFollow() throws {
+    try expect(
+      pass,
+      inputs + """
+          %6 = constant() {type: f32[4, 6], values: [0.0]} : f32[4, 6]
+          %7 = slice(%5) {starts: [0, 0], ends: [4, 1]} : f32[4, 1]
+          %8 = compare(%5, %7) {predicate: lt} : bool[4, 8]
+          %9 = slice(%8) {starts: [0, 0], ends: [4, 6]} : bool[4, 6]
+          %10 = matmul(%0, %2) {transposeB: true} : f32[4, 6]
+          %11 = select(%4, %10, %6) : f32[4, 6]
+          %12 = matmul(%11, %3) {transposeB: true} : f32[4, 8]
+          %13 = matmul(%1, %2) {transposeB: true} : f32[4, 6]
+          %14 = select(%4, %13, %6) : f32[4, 6]
+          %15 = matmul(%14, %3) {transposeB: true} : f32[4, 8]
+          %16 = matmul(%7, %2) {transposeB: true} : f32[4, 6]
+          %17 = select(%9, %16, %6) : f32[4, 6]
+          %18 = matmul(%17, %3) {transposeB: true} : f32[4, 8]
+          %19 = negate(%18) : f32[4, 8]
+          output result "a" %12
+          output result "b" %15
+          output result "c" %19
+        """,
+      """
+      %6 = constant() {type: f32[4, 6], values: [0.0]} : f32[4, 6]
+      %7 = slice(%5) {starts: [0, 0], ends: [4, 1]} : f32[4, 1]
+      %8 = compare(%5, %7) {predicate: lt} : bool[4, 8]
+      %9 = slice(%8) {starts: [0, 0], ends: [4, 6]} : bool[4, 6]
+      %10 = reshape(%2) {shape: [1, 6]} : f32[1, 6]
+      %11 = broadcast(%10) {shape: [4, 6]} : f32[4, 6]
+      %12 = select(%4, %11, %6) : f32[4, 6]
+      %13 = matmul(%12, %3) {transposeB: true} : f32[4, 8]
+      %14 = multiply(%13, %0) : f32[4, 8]
+      %15 = multiply(%13, %1) : f32[4, 8]
+      %16 = select(%9, %11, %6) : f32[4, 6]
+      %17 = matmul(%16, %3) {transposeB: true} : f32[4, 8]
+      %18 = negate(%17) : f32[4, 8]
+      %19 = multiply(%18, %7) : f32[4, 8]
+      output result "a" %14
+      output result "b" %15
+      output result "c" %19
+      """)
+  }
+
   /// Elements that become rows are factors of their own.
   @Test func elementsAsRows() throws {
     func way(_ factor: String, from first: Int) -> String {
