@@ -166,30 +166,32 @@ import Testing
       """)
   }
 
+  /// Two ways back with one mask, and one with another for a further batch.
+  private let furtherBatch = """
+      %6 = constant() {type: f32[4, 6], values: [0.0]} : f32[4, 6]
+      %7 = slice(%5) {starts: [0, 0], ends: [4, 1]} : f32[4, 1]
+      %8 = compare(%5, %7) {predicate: lt} : bool[4, 8]
+      %9 = slice(%8) {starts: [0, 0], ends: [4, 6]} : bool[4, 6]
+      %10 = matmul(%0, %2) {transposeB: true} : f32[4, 6]
+      %11 = select(%4, %10, %6) : f32[4, 6]
+      %12 = matmul(%11, %3) {transposeB: true} : f32[4, 8]
+      %13 = matmul(%1, %2) {transposeB: true} : f32[4, 6]
+      %14 = select(%4, %13, %6) : f32[4, 6]
+      %15 = matmul(%14, %3) {transposeB: true} : f32[4, 8]
+      %16 = matmul(%7, %2) {transposeB: true} : f32[4, 6]
+      %17 = select(%9, %16, %6) : f32[4, 6]
+      %18 = matmul(%17, %3) {transposeB: true} : f32[4, 8]
+      %19 = negate(%18) : f32[4, 8]
+      output result "a" %12
+      output result "b" %15
+      output result "c" %19
+    """
+
   /// The way back of one loss for another batch, masked differently, is a unit too where it multiplies by the same
   /// weights; what leads to it and what is made of it as well.
   @Test func furtherBatchesFollow() throws {
     try expect(
-      pass,
-      inputs + """
-          %6 = constant() {type: f32[4, 6], values: [0.0]} : f32[4, 6]
-          %7 = slice(%5) {starts: [0, 0], ends: [4, 1]} : f32[4, 1]
-          %8 = compare(%5, %7) {predicate: lt} : bool[4, 8]
-          %9 = slice(%8) {starts: [0, 0], ends: [4, 6]} : bool[4, 6]
-          %10 = matmul(%0, %2) {transposeB: true} : f32[4, 6]
-          %11 = select(%4, %10, %6) : f32[4, 6]
-          %12 = matmul(%11, %3) {transposeB: true} : f32[4, 8]
-          %13 = matmul(%1, %2) {transposeB: true} : f32[4, 6]
-          %14 = select(%4, %13, %6) : f32[4, 6]
-          %15 = matmul(%14, %3) {transposeB: true} : f32[4, 8]
-          %16 = matmul(%7, %2) {transposeB: true} : f32[4, 6]
-          %17 = select(%9, %16, %6) : f32[4, 6]
-          %18 = matmul(%17, %3) {transposeB: true} : f32[4, 8]
-          %19 = negate(%18) : f32[4, 8]
-          output result "a" %12
-          output result "b" %15
-          output result "c" %19
-        """,
+      pass, inputs + furtherBatch,
       """
       %6 = constant() {type: f32[4, 6], values: [0.0]} : f32[4, 6]
       %7 = slice(%5) {starts: [0, 0], ends: [4, 1]} : f32[4, 1]
@@ -209,6 +211,18 @@ import Testing
       output result "b" %15
       output result "c" %19
       """)
+  }
+
+  /// With more rows than weights joining does not pay, and a unit would be one more tensor to store.
+  @Test func largeFurtherBatchesStay() throws {
+    let large = (inputs + furtherBatch).replacingRows(4, by: 9)
+    let graph = try parsed(large, stage: .differentiated)
+    let shared = try rewritten([pass], graph)
+    #expect(count(MatMul.self, in: graph) == 6 && count(MatMul.self, in: shared) == 2)
+    // The factor comes in before the product, not behind it.
+    let end = try #require(shared.output(.result("c")))
+    #expect(shared.producer(of: end)?.operation is Negate)
+    expectSameResults(graph, shared, "rows of 9")
   }
 
   /// Elements that become rows are factors of their own.
@@ -335,6 +349,13 @@ import Testing
       return try pass.run(graph) != graph
     }
     #expect(found >= 10)
+  }
+}
+
+extension String {
+  /// IR text with another size of every first axis of one size.
+  fileprivate func replacingRows(_ old: Int, by new: Int) -> String {
+    split(separator: "[\(old), ", omittingEmptySubsequences: false).joined(separator: "[\(new), ")
   }
 }
 

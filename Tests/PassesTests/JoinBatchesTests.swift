@@ -183,6 +183,23 @@ private let eager = JoinBatches(price: 0x1p-16)
     #expect(try eager.run(graph) == graph)
   }
 
+  /// Each of the two sums has a reader of its own.
+  @Test func sumsThatAreReadStay() throws {
+    let graph = try parsed(
+      inputs + """
+          %7 = matmul(%0, %2) : f32[4, 8]
+          %8 = matmul(%1, %2) : f32[4, 8]
+          %9 = matmul(%0, %7) {transposeA: true} : f32[6, 8]
+          %10 = matmul(%1, %8) {transposeA: true} : f32[6, 8]
+          %11 = add(%9, %10) : f32[6, 8]
+          output result "sum" %11
+          output result "real" %9
+        """, stage: .differentiated)
+    let joined = try rewritten([eager], graph)
+    #expect(joined.nodes.elements.count { ($0.operation as? MatMul)?.transposeA == true } == 2)
+    expectSameResults(graph, joined, "sums")
+  }
+
   /// A joint must not wait for itself by way of another joint.
   @Test func crossedBatches() throws {
     let graph = try parsed(
