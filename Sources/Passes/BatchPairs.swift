@@ -185,6 +185,6 @@ extension NodeGroups {
   mutating func merge(_ joint: Joint) -> Bool {
     guard mergeIndependent(joint.first.index, joint.second.index) else { return false }
     guard let sum = joint.sum else { return true }
-    return merge(producer: group(of: joint.first.index), consumer: sum.index)
+    return merge(producer: group(of: joint.first.index), consumer: sum.index) == .done
   }
 }

@@ -9,7 +9,7 @@ import Basics
 import GraphIR
 import Operators
 
-package struct FuseElementwise: Pass {
+package struct FuseElementwise: FusingPass {
   package init() {}
   package let name = "fuse-elementwise"
   package let summary = "Make connected element-wise operations of one shape one fused node."
@@ -19,54 +19,96 @@ package struct FuseElementwise: Pass {
   static let largestSteps = 64
   static let largestInputs = 24
 
-  package func run(_ graph: Graph) throws(Diagnostic) -> Graph {
+  package func run(
+    _ graph: Graph, explaining report: inout FusionReport
+  ) throws(Diagnostic) -> Graph {
+    report.begin(graph, pass: name)
     var groups = NodeGroups(graph)
     let kinds = graph.nodes.elements.map { RegionKind($0, graph) }
+    let draws = Draws(graph, kinds)
     // The last nodes first, each taking in what it reads: what is read in one place only is computed there. A mask
     // of a forward value then stands in the backward region that reads it, not as one more result of the forward one.
     for node in kinds.indices.reversed() where kinds[node] != nil && groups.group(of: node) == node
     {
-      var grows = true
-      while grows {
-        grows = false
-        // Nearest producers first: they stand last.
-        for producer in groups.inputs(of: node).sorted(by: >) {
-          guard kinds[groups.members[producer][0]] == kinds[node] else { continue }
-          let count = groups.members[producer].count + groups.members[node].count
-          guard count <= Self.largestSteps,
-            groups.inputCount(producer, node) <= Self.largestInputs
-          else { continue }
-          if groups.merge(producer: producer, consumer: node) { grows = true }
-        }
+      for (producer, reason) in grow(node, &groups, kinds)
+      where !draws.areRepeated(all: groups.members[producer], consumer: node) {
+        report.refuse(producer: producer, consumer: node, reason)
       }
     }
-    return try rebuild(graph, groups, kinds)
+    return try rebuild(groups, kinds, draws, &report)
+  }
+
+  /// Takes in all element-wise producers that it can; returns those that are left, with the reasons.
+  private func grow(
+    _ node: Int, _ groups: inout NodeGroups, _ kinds: [RegionKind?]
+  ) -> [(producer: Int, reason: FusionRefusal)] {
+    while true {
+      var grows = false
+      var refused: [(producer: Int, reason: FusionRefusal)] = []
+      // Nearest producers first: they stand last.
+      for producer in groups.inputs(of: node).sorted(by: >) {
+        guard let made = kinds[groups.members[producer][0]], let read = kinds[node] else {
+          continue
+        }
+        if let reason = made.refusal(of: read) ?? merge(producer, node, &groups) {
+          refused.append((producer, reason))
+        } else {
+          grows = true
+        }
+      }
+      if !grows { return refused }
+    }
+  }
+
+  /// Merges two groups of one kind; returns why not where they stay apart.
+  private func merge(
+    _ producer: Int, _ node: Int, _ groups: inout NodeGroups
+  ) -> FusionRefusal? {
+    let steps = groups.members[producer].count + groups.members[node].count
+    if steps > Self.largestSteps { return .tooManySteps(steps, limit: Self.largestSteps) }
+    let inputs = groups.inputCount(producer, node)
+    if inputs > Self.largestInputs { return .tooManyInputs(inputs, limit: Self.largestInputs) }
+    return groups.refusalToMerge(producer: producer, consumer: node)
   }
 
   private func rebuild(
-    _ graph: Graph, _ groups: NodeGroups, _ kinds: [RegionKind?]
+    _ groups: NodeGroups, _ kinds: [RegionKind?], _ draws: Draws, _ report: inout FusionReport
   ) throws(Diagnostic) -> Graph {
+    let graph = groups.graph
     var rewriter = try GraphRewriter(graph)
-    let draws = Draws(graph, kinds)
     let escaping = EscapingValues(graph, groups) { draws.areRepeated(producer: $0, consumer: $1) }
+    var made: [FusionReport.Group] = []
     for group in groups.ordered() {
-      let nodes = draws.with(groups.members[group]).map { graph.nodes.elements[$0] }
-      if kinds[groups.members[group][0]] == nil {
-        try rewriter.keep(nodes[0])
-        continue
+      let members = groups.members[group]
+      if kinds[members[0]] == nil {
+        let node = graph.nodes.elements[members[0]]
+        try rewriter.keep(node)
+        made.append(.init(members: members, result: rewriter.value(node.results[0])))
+      } else {
+        let result = try emit(draws.with(members), escaping.results(of: group), &rewriter)
+        made.append(.init(members: members, result: result))
       }
-      let made = RegionBuilder.build(
-        nodes, graph, results: escaping.results(of: group))
-      if !made.results.isEmpty {
-        rewriter.builder.origin = mergedOrigin(nodes.map(\.origin))
-        let fused = Fused(root: nil, region: made.region)
-        let results = try rewriter.builder.add(fused, rewriter.values(made.inputs))
-        for (old, new) in zip(made.results, results) { rewriter.replace(old, by: new) }
-      }
-      for (old, source) in made.copies { rewriter.replace(old, by: rewriter.value(source)) }
     }
     rewriter.builder.setStage(.fused)
-    return rewriter.finish()
+    let next = rewriter.finish()
+    report.advance(to: next, made)
+    return next
+  }
+
+  /// Emits the region of some nodes; returns its first result, nil where nothing is left to compute.
+  private func emit(
+    _ members: [Int], _ escaping: [ValueID], _ rewriter: inout GraphRewriter
+  ) throws(Diagnostic) -> ValueID? {
+    let nodes = members.map { rewriter.old.nodes.elements[$0] }
+    let made = RegionBuilder.build(nodes, rewriter.old, results: escaping)
+    if !made.results.isEmpty {
+      rewriter.builder.origin = mergedOrigin(nodes.map(\.origin))
+      let fused = Fused(root: nil, region: made.region)
+      let results = try rewriter.builder.add(fused, rewriter.values(made.inputs))
+      for (old, new) in zip(made.results, results) { rewriter.replace(old, by: new) }
+    }
+    for (old, source) in made.copies { rewriter.replace(old, by: rewriter.value(source)) }
+    return made.results.first.map { rewriter.value($0) }
   }
 }
 
@@ -83,6 +125,29 @@ struct RegionKind: Equatable {
     let types = graph.types(of: node.operands + node.results)
     shape = graph.type(of: node.results[0]).shape
     isDouble = types.contains { $0.element == .f64 }
+  }
+
+  /// Why a node of this kind cannot stand in one region with a reader of that kind; nil where it can.
+  func refusal(of reader: RegionKind) -> FusionRefusal? {
+    if isDouble != reader.isDouble { return .hostArithmetic }
+    return shape == reader.shape ? nil : .otherShape(producer: shape, consumer: reader.shape)
+  }
+}
+
+extension NodeGroups {
+  /// Merges two groups; returns what lies between them where they stay apart: the first operation on the way that is
+  /// neither element-wise nor a reshape, if there is one.
+  mutating func refusalToMerge(producer: Int, consumer: Int) -> FusionRefusal? {
+    switch merge(producer: producer, consumer: consumer) {
+    case .done: return nil
+    case .cycle(let through):
+      let nodes = through.map { graph.nodes.elements[members[$0][0]] }
+      let node =
+        nodes.first { !$0.operation.isElementwise && !$0.operation.isReshape } ?? nodes[0]
+      let between = OperationLabel(node, in: graph)
+      return node.operation is any ReductionOperation
+        ? .reductionBetween(between) : .cycle(through: between)
+    }
   }
 }
 
@@ -119,6 +184,10 @@ private struct Draws {
   /// Whether a consumer's region computes what the producer makes itself.
   func areRepeated(producer: Int, consumer: Int) -> Bool {
     isDraw[producer] && kinds[producer] == kinds[consumer]
+  }
+
+  func areRepeated(all producers: [Int], consumer: Int) -> Bool {
+    producers.allSatisfy { areRepeated(producer: $0, consumer: consumer) }
   }
 
   /// A group's nodes and the draws that they read, in topological order.

@@ -10,7 +10,7 @@ import Basics
 import GraphIR
 import Operators
 
-package struct FuseEpilogues: Pass {
+package struct FuseEpilogues: FusingPass {
   package init() {}
   package let name = "fuse-epilogues"
   package let summary = "Give the region after a matmul or convolution to it as its epilogue."
@@ -21,44 +21,83 @@ package struct FuseEpilogues: Pass {
     operation is MatMul || operation is Conv2D || operation is Conv2DInputGradient
   }
 
-  package func run(_ graph: Graph) throws(Diagnostic) -> Graph {
+  package func run(
+    _ graph: Graph, explaining report: inout FusionReport
+  ) throws(Diagnostic) -> Graph {
+    report.begin(graph, pass: name)
     var groups = NodeGroups(graph)
     var chosen: [Int: Epilogue] = [:]
+    let users = graph.users()
     for id in graph.nodes.ids {
-      let node = graph.nodes[id]
-      guard (node.operation as? Fused)?.root == nil else { continue }
-      // Of several candidates the last: the others are ready by then.
-      for epilogue in candidates(node, graph).sorted(by: { $0.root > $1.root }) {
-        if merge(epilogue, id.index, &groups) {
-          chosen[groups.group(of: id.index)] = epilogue
-          break
-        }
+      guard graph.nodes[id].operation.isRegion else { continue }
+      if let epilogue = choose(id.index, &groups, &report) {
+        chosen[groups.group(of: id.index)] = epilogue
+      } else {
+        refuseReaders(of: id.index, graph, users, &report)
       }
     }
-    return try rebuild(graph, groups, chosen)
+    return try rebuild(groups, chosen, &report)
   }
 
-  /// Makes one group of the root, the reshape behind it, and the region; returns whether it was done.
-  private func merge(_ epilogue: Epilogue, _ node: Int, _ groups: inout NodeGroups) -> Bool {
-    func isFree(_ index: Int) -> Bool { groups.members[groups.group(of: index)] == [index] }
-    guard isFree(epilogue.root) else { return false }
-    guard let view = epilogue.view else {
-      return groups.merge(producer: epilogue.root, consumer: groups.group(of: node))
-    }
-    guard isFree(view) else { return false }
-    var trial = groups
-    guard trial.merge(producer: epilogue.root, consumer: view),
-      trial.merge(producer: view, consumer: trial.group(of: node))
-    else { return false }
-    groups = trial
-    return true
-  }
-
-  /// The producers of a region's inputs that can be its root: of the region's full size, f32.
-  private func candidates(_ node: Node, _ graph: Graph) -> [Epilogue] {
-    guard node.operation is Fused else { return [] }
+  /// Gives a region to one of the producers of its inputs, where one can have it.
+  private func choose(
+    _ node: Int, _ groups: inout NodeGroups, _ report: inout FusionReport
+  ) -> Epilogue? {
     var found: [Epilogue] = []
-    for operand in node.operands {
+    for producer in producers(of: node, groups.graph)
+    where !found.contains(where: { $0.root == producer.node }) {
+      do throws(FusionRefusal) {
+        found.append(try candidate(producer, node, groups.graph))
+      } catch {
+        report.refuse(producer: producer.node, consumer: node, view: producer.view, error)
+      }
+    }
+    var chosen: Epilogue?
+    // Of several candidates the last: the others are ready by then.
+    for epilogue in found.sorted(by: { $0.root > $1.root }) {
+      let reason = chosen == nil ? merge(epilogue, node, &groups) : .otherRoot
+      if let reason {
+        report.refuse(producer: epilogue.root, consumer: node, view: epilogue.view, reason)
+      } else {
+        chosen = epilogue
+      }
+    }
+    return chosen
+  }
+
+  /// Makes one group of the root, the reshape behind it, and the region; returns why not where they stay apart.
+  private func merge(
+    _ epilogue: Epilogue, _ node: Int, _ groups: inout NodeGroups
+  ) -> FusionRefusal? {
+    func isFree(_ index: Int) -> Bool { groups.members[groups.group(of: index)] == [index] }
+    guard isFree(epilogue.root) else { return .rootTaken }
+    guard let view = epilogue.view else {
+      return groups.refusalToMerge(producer: epilogue.root, consumer: groups.group(of: node))
+    }
+    guard isFree(view) else { return .rootTaken }
+    var trial = groups
+    if let reason = trial.refusalToMerge(producer: epilogue.root, consumer: view)
+      ?? trial.refusalToMerge(producer: view, consumer: trial.group(of: node))
+    {
+      return reason
+    }
+    groups = trial
+    return nil
+  }
+
+  /// What computes an operand of a region.
+  private struct Producer {
+    var node: Int
+    /// The reshape between it and the region.
+    var view: Int?
+    var operand: ValueID
+  }
+
+  /// The producers of a region's operands, apart from constants, and from other regions that it reads as they are:
+  /// `fuse-elementwise` looked at those.
+  private func producers(of node: Int, _ graph: Graph) -> [Producer] {
+    var found: [Producer] = []
+    for operand in graph.nodes.elements[node].operands {
       guard var producer = graph.values[operand].producer else { continue }
       var view: Int?
       if graph.nodes[producer].operation is Reshape {
@@ -68,33 +107,84 @@ package struct FuseEpilogues: Pass {
         view = producer.index
         producer = behind
       }
-      guard Self.canBeRoot(graph.nodes[producer].operation),
-        !found.contains(where: { $0.root == producer.index }),
-        let epilogue = Epilogue(root: producer.index, view: view, input: operand, node, graph)
-      else { continue }
-      found.append(epilogue)
+      let operation = graph.nodes[producer].operation
+      if operation is Constant || view == nil && operation.isRegion { continue }
+      found.append(Producer(node: producer.index, view: view, operand: operand))
     }
     return found
   }
 
-  private func rebuild(
-    _ graph: Graph, _ groups: NodeGroups, _ chosen: [Int: Epilogue]
-  ) throws(Diagnostic) -> Graph {
-    var rewriter = try GraphRewriter(graph)
-    let escaping = EscapingValues(graph, groups)
-    for group in groups.ordered() {
-      guard let epilogue = chosen[group] else {
-        try rewriter.keep(graph.nodes.elements[groups.members[group][0]])
-        continue
+  /// The region as the epilogue of a producer: one that can be a root, of the region's full size, f32.
+  private func candidate(
+    _ producer: Producer, _ node: Int, _ graph: Graph
+  ) throws(FusionRefusal) -> Epilogue {
+    let operation = graph.nodes.elements[producer.node].operation
+    if !Self.canBeRoot(operation) {
+      if operation.isRegion, let made = graph.nodes.elements[producer.node].results.first {
+        throw .otherShape(
+          producer: graph.type(of: made).shape, consumer: graph.type(of: producer.operand).shape)
       }
-      try emit(epilogue, escaping.results(of: group), &rewriter)
+      if operation is Fused { throw .rootTaken }
+      if operation is Conv2DFilterGradient { throw .filterGradient }
+      throw operation is any ReductionOperation ? .reduction : .noEpilogue
     }
-    return rewriter.finish()
+    return try Epilogue(
+      root: producer.node, view: producer.view, input: producer.operand,
+      graph.nodes.elements[node], graph)
   }
 
+  /// What reads a region's results, also through a reshape, does not compute them on the way.
+  private func refuseReaders(
+    of node: Int, _ graph: Graph, _ users: Table<ValueTag, [NodeID]>, _ report: inout FusionReport
+  ) {
+    func refuse(_ reader: NodeID, view: Int?) {
+      let operation = graph.nodes[reader].operation
+      let core = (operation as? Fused)?.root?.operation ?? operation
+      // Regions were looked at when they were made.
+      if core is Fused { return }
+      report.refuse(
+        producer: node, consumer: reader.index, view: view, .noPrologue(ofProduct: core.isProduct))
+    }
+    for result in graph.nodes.elements[node].results {
+      for reader in users[result] {
+        if graph.nodes[reader].operation is Reshape {
+          for behind in users[graph.nodes[reader].results[0]] {
+            refuse(behind, view: reader.index)
+          }
+        } else {
+          refuse(reader, view: nil)
+        }
+      }
+    }
+  }
+
+  private func rebuild(
+    _ groups: NodeGroups, _ chosen: [Int: Epilogue], _ report: inout FusionReport
+  ) throws(Diagnostic) -> Graph {
+    let graph = groups.graph
+    var rewriter = try GraphRewriter(graph)
+    let escaping = EscapingValues(graph, groups)
+    var made: [FusionReport.Group] = []
+    for group in groups.ordered() {
+      let members = groups.members[group]
+      if let epilogue = chosen[group] {
+        let result = try emit(epilogue, escaping.results(of: group), &rewriter)
+        made.append(.init(members: members, result: result))
+      } else {
+        let node = graph.nodes.elements[members[0]]
+        try rewriter.keep(node)
+        made.append(.init(members: members, result: rewriter.value(node.results[0])))
+      }
+    }
+    let next = rewriter.finish()
+    report.advance(to: next, made)
+    return next
+  }
+
+  /// Emits a root with its epilogue; returns the first result of the new node.
   private func emit(
     _ epilogue: Epilogue, _ escaping: [ValueID], _ rewriter: inout GraphRewriter
-  ) throws(Diagnostic) {
+  ) throws(Diagnostic) -> ValueID {
     let (old, builder) = (rewriter.old, rewriter.builder)
     let root = old.nodes.elements[epilogue.root]
     let ownResults = root.results + (epilogue.view.map { old.nodes.elements[$0].results } ?? [])
@@ -111,11 +201,18 @@ package struct FuseEpilogues: Pass {
     for (value, new) in zip(epilogue.node.results, results) {
       rewriter.replace(value, by: try builder.reshape(new, old.type(of: value).shape))
     }
-    guard rootEscapes, let last = results.last else { return }
-    for value in ownResults {
-      rewriter.replace(value, by: try builder.reshape(last, old.type(of: value).shape))
+    if rootEscapes, let last = results.last {
+      for value in ownResults {
+        rewriter.replace(value, by: try builder.reshape(last, old.type(of: value).shape))
+      }
     }
+    return results[0]
   }
+}
+
+extension Operation {
+  /// True for element-wise steps without a root.
+  fileprivate var isRegion: Bool { (self as? Fused).map { $0.root == nil } ?? false }
 }
 
 /// A region with a root that could take it over.
@@ -130,9 +227,11 @@ struct Epilogue {
   private(set) var shapes: [[Int]] = []
   private(set) var operation: Fused
 
-  /// Nil where the region cannot work in the root's shape. `input` is the operand that comes from the root.
-  init?(root: Int, view: Int?, input: ValueID, _ node: Node, _ graph: Graph) {
-    guard let fused = node.operation as? Fused else { return nil }
+  /// Throws where the region cannot work in the root's shape. `input` is the operand that comes from the root.
+  init(
+    root: Int, view: Int?, input: ValueID, _ node: Node, _ graph: Graph
+  ) throws(FusionRefusal) {
+    guard let fused = node.operation as? Fused else { throw .noEpilogue }
     (self.root, self.view, self.node) = (root, view, node)
     let rootNode = graph.nodes.elements[root]
     let rootType = graph.type(of: rootNode.results[0])
@@ -148,7 +247,7 @@ struct Epilogue {
       guard
         let moved = whole.contains(index)
           ? type.shape : Self.moved(type.shape, from: shape, to: rootType.shape)
-      else { return nil }
+      else { throw .operandShape(type.shape, root: rootType.shape) }
       others.append(operand)
       shapes.append(moved)
       places.append(.input(others.count))
@@ -169,7 +268,10 @@ struct Epilogue {
     guard graph.types(of: node.results).allSatisfy({ $0.shape == shape }),
       let types = try? operation.inferTypes(graph.types(of: rootNode.operands) + otherTypes),
       types == graph.types(of: node.results).map({ $0.with(shape: rootType.shape) })
-    else { return nil }
+    else {
+      throw .resultShape(
+        node.results.first.map { graph.type(of: $0).shape } ?? [], root: rootType.shape)
+    }
   }
 
   /// A draw has the same elements at the same flat places in any shape.

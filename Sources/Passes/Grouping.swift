@@ -23,6 +23,8 @@ struct NodeGroups {
   private var groupMarks: [Int]
   private var valueMarks: [Int]
   private var search = 0
+  /// For each group that a search for followers found, the one before it on the way.
+  private var previous: [Int]
 
   init(_ graph: Graph) {
     self.graph = graph
@@ -46,6 +48,7 @@ struct NodeGroups {
     members = parent.map { [$0] }
     groupMarks = Array(repeating: 0, count: count)
     valueMarks = Array(repeating: 0, count: graph.values.count)
+    previous = parent
   }
 
   func group(of node: Int) -> Int { parent[node] }
@@ -78,26 +81,49 @@ struct NodeGroups {
     return count
   }
 
+  enum Merging: Hashable {
+    case done
+    /// `to` waits for the last of these groups, each waits for the one before, and the first for `from`.
+    case cycle(through: [Int])
+  }
+
   /// Merges `from` into `to`, where `from` produces something that `to` reads, unless that would close a cycle.
-  /// Returns whether it was done. O(groups and edges between them).
-  mutating func merge(producer from: Int, consumer to: Int) -> Bool {
-    guard from != to, let followers = followers(of: from, before: to) else { return false }
+  /// O(groups and edges between them).
+  mutating func merge(producer from: Int, consumer to: Int) -> Merging {
+    let followers: [Int]
+    switch reach(from: from, before: to) {
+    case .reached(let last): return .cycle(through: way(from: from, to: last))
+    case .followers(let found): followers = found
+    }
     for node in members[from] { parent[node] = to }
     members[to] = (members[from] + members[to]).sorted()
     members[from] = []
     reorder(from, to, followers)
-    return true
+    return .done
   }
 
   /// Merges the groups of two nodes of which neither waits for the other; returns whether it was done.
   mutating func mergeIndependent(_ a: Int, _ b: Int) -> Bool {
     let (x, y) = (parent[a], parent[b])
     let (from, to) = place[x] < place[y] ? (x, y) : (y, x)
-    return !inputs(of: to).contains(from) && merge(producer: from, consumer: to)
+    return !inputs(of: to).contains(from) && merge(producer: from, consumer: to) == .done
   }
 
-  /// The groups before `to` that wait for `from`; nil where `to` waits for one of them.
-  private mutating func followers(of from: Int, before to: Int) -> [Int]? {
+  private enum Reach {
+    /// The groups before `to` that wait for `from`.
+    case followers([Int])
+    /// `to` waits for this one, which was found.
+    case reached(Int)
+  }
+
+  /// The groups on the way that the last search found, behind `from`.
+  private func way(from: Int, to last: Int) -> [Int] {
+    var way = [last]
+    while previous[way[0]] != from { way.insert(previous[way[0]], at: 0) }
+    return way
+  }
+
+  private mutating func reach(from: Int, before to: Int) -> Reach {
     search += 1
     var found: [Int] = []
     var stack = [from]
@@ -106,17 +132,18 @@ struct NodeGroups {
         for consumer in consumers[node] {
           let next = parent[consumer]
           if next == to {
-            if group != from { return nil }
+            if group != from { return .reached(group) }
             continue
           }
           guard next != group, place[next] < place[to], groupMarks[next] != search else { continue }
           groupMarks[next] = search
+          previous[next] = group
           found.append(next)
           stack.append(next)
         }
       }
     }
-    return found
+    return .followers(found)
   }
 
   /// Puts the merged group where `to` was among those that do not wait for it, and its followers behind it.

@@ -106,6 +106,8 @@ package struct PassRunner: Sendable {
   package struct Outcome: Sendable {
     package var graph: Graph
     package var records: [PassRecord]
+    /// What the fusing passes decided; of the last graph where none ran.
+    package var fusion = FusionReport()
   }
 
   /// Runs the pipeline. Diagnostics are the user's; an internal error names the pass that broke the graph.
@@ -118,6 +120,7 @@ package struct PassRunner: Sendable {
         try applyUntilStable(passes, limit: limit, &outcome)
       }
     }
+    if outcome.fusion.passes.isEmpty { outcome.fusion.begin(outcome.graph) }
     return outcome
   }
 
@@ -147,7 +150,12 @@ package struct PassRunner: Sendable {
     }
     let before = outcome.graph
     let start = monotonicSeconds()
-    let after = try pass.run(before)
+    let after: Graph
+    if let fusing = pass as? any FusingPass {
+      after = try fusing.run(before, explaining: &outcome.fusion)
+    } else {
+      after = try pass.run(before)
+    }
     let seconds = monotonicSeconds() - start
     if verifies {
       do {
