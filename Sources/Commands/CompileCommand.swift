@@ -22,6 +22,10 @@ package enum CompileCommand {
       OptionSpec("--before", "PASS", "the graph before the first run of a pass (with ir or dot)"),
       OptionSpec(
         "--dump-dir", "DIR", "write the graph after every pass, numbered, with index.json"),
+      OptionSpec(
+        "--explain-fusion", nil,
+        "what each element-wise operation was fused into, and which neighbours were not and why"),
+      OptionSpec("--json", nil, "with --explain-fusion, one JSON object instead of the text"),
       OptionSpec("--list-passes", nil, "list the passes and the standard pipeline"),
       OptionSpec("--pipeline", "A,B,C", "run these passes instead of the standard ones"),
       OptionSpec("--math", "fast|exact", "whether passes may change roundings (default fast)"),
@@ -48,10 +52,12 @@ package enum CompileCommand {
         "--emit takes \(forms.joined(separator: ", ")), not '\(form)'",
         help: suggestion(for: form, in: forms))
     }
+    try checkExplaining(arguments)
     if path.hasSuffix(".ir") { return try showIR(path, form ?? "ir", arguments, console) }
     if form == "syntax" { return try showSyntax(path, console) }
     let source = try readProgram(arguments, console)
-    if form == nil, !arguments.has("--dump-dir"), !arguments.has("--time-passes") {
+    let explains = arguments.has("--explain-fusion")
+    if form == nil, !explains, !arguments.has("--dump-dir"), !arguments.has("--time-passes") {
       console.print(try ProgramSummary(source.program, runner(arguments)).text())
       return ExitCode.done
     }
@@ -62,6 +68,17 @@ package enum CompileCommand {
     }
     let graph = try graph(of: source.program, named: arguments.value("--graph"))
     return try show(graph, form, arguments, console)
+  }
+
+  /// What is explained is the whole pipeline's fusion, in one form.
+  private static func checkExplaining(_ arguments: ParsedArguments) throws(UsageError) {
+    guard arguments.has("--explain-fusion") else {
+      guard arguments.has("--json") else { return }
+      throw UsageError("--json needs --explain-fusion", help: "--emit json prints the program")
+    }
+    for option in ["--emit", "--after", "--before"] where arguments.has(option) {
+      throw UsageError("\(option) chooses what to print, and so does --explain-fusion")
+    }
   }
 
   // MARK: Forms
@@ -102,6 +119,14 @@ package enum CompileCommand {
     let outcome = try runner.run(graph)
     if let folder = arguments.value("--dump-dir") { try dump(graph, outcome, to: folder) }
     if arguments.has("--time-passes") { console.message(PassList.times(outcome.records)) }
+    if arguments.has("--explain-fusion") {
+      // The places in IR text are those of the program that it was made of.
+      let path = arguments.positionals[0]
+      let explanation = FusionExplanation(outcome, file: path.hasSuffix(".ir") ? nil : path)
+      console.print(
+        arguments.has("--json") ? explanation.json().text() + "\n" : explanation.text())
+      return ExitCode.done
+    }
     let shown = try selected(graph, outcome, arguments)
     switch form {
     case "ir": console.print(GraphPrinter.text(shown))
