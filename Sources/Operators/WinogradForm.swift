@@ -230,22 +230,35 @@ package enum ConvolutionMethod: Hashable, Sendable, AttributeConvertible {
     }
   }
 
+  /// The methods that there are for convolutions of these sizes, the direct one first.
+  package static func all(
+    _ sizes: ConvolutionGeometry, _ direction: WinogradForm.Direction
+  ) -> [ConvolutionMethod] {
+    var methods = [ConvolutionMethod.direct]
+    for points in 6...8 {
+      methods.append(.winograd(points: points))
+      if direction == .inputGradient { methods.append(.winogradAdjoint(points: points)) }
+    }
+    return methods.filter { $0 == .direct || $0.form(sizes, direction) != nil }
+  }
+
+  /// The expected work in multiply-adds.
+  package func cost(_ sizes: ConvolutionGeometry, _ direction: WinogradForm.Direction) -> Double {
+    form(sizes, direction)?.cost ?? sizes.multiplyAdds
+  }
+
   /// The method that the cost model expects to be fastest. The choice depends on shapes alone.
   package static func fastest(
     _ sizes: ConvolutionGeometry, _ direction: WinogradForm.Direction
   ) -> ConvolutionMethod {
     var chosen = ConvolutionMethod.direct
     var least = Double.infinity
-    for points in 6...8 {
-      var methods = [ConvolutionMethod.winograd(points: points)]
-      if direction == .inputGradient { methods.append(.winogradAdjoint(points: points)) }
-      for method in methods {
-        guard let form = method.form(sizes, direction), form.isWorthwhile, form.cost < least else {
-          continue
-        }
-        chosen = method
-        least = form.cost
+    for method in all(sizes, direction) {
+      guard let form = method.form(sizes, direction), form.isWorthwhile, form.cost < least else {
+        continue
       }
+      chosen = method
+      least = form.cost
     }
     return chosen
   }

@@ -57,6 +57,28 @@ import Testing
     #expect(try method(128, 1) == .direct)
   }
 
+  /// The choice is one of the methods that exist, and no form is expected to take less.
+  @Test func chosenOfAllMethods() throws {
+    for (channels, kernel) in [(128, 5), (16, 3), (32, 2), (3, 5), (16, 1)] {
+      let sizes = try Conv2D().geometry([
+        .f32([2, 12, 12, channels]), .f32([kernel, kernel, channels, 64]),
+      ])
+      for direction in [WinogradForm.Direction.forward, .inputGradient, .filterGradient] {
+        let all = ConvolutionMethod.all(sizes, direction)
+        #expect(all.first == .direct && Set(all).count == all.count)
+        #expect(all.count > 1 || channels % 16 != 0 || kernel == 1)
+        #expect(all.dropFirst().allSatisfy { $0.form(sizes, direction) != nil })
+        let hasAdjoint = all.contains { if case .winogradAdjoint = $0 { true } else { false } }
+        #expect(hasAdjoint == (direction == .inputGradient && all.count > 1))
+        let fastest = ConvolutionMethod.fastest(sizes, direction)
+        #expect(all.contains(fastest))
+        let costs = all.map { $0.cost(sizes, direction) }
+        #expect(costs.allSatisfy { $0 > 0 } && costs[0] == sizes.multiplyAdds)
+        if fastest != .direct { #expect(fastest.cost(sizes, direction) == costs.min()) }
+      }
+    }
+  }
+
   @Test func exactMathLeavesThemOut() throws {
     let graph = try upsampled(channels: 16)
     let exact = try PassRunner(.exact).run(graph).graph
