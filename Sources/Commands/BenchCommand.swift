@@ -74,7 +74,9 @@ package enum BenchCommand {
         throw UsageError("--set \(setting) needs a FILE whose hyperparameter it is")
       }
       title = "known layers"
-      kernels = try LoneKernel.standard(batch: batch ?? 64)
+      kernels = try LoneKernel.knownLayers(batch: batch ?? 64).flatMap {
+        try LoneKernel.all(of: try workplace.compiler.compile($0).plan.graph)
+      }
     }
     let report = try KernelReport(title, kernels, on: workplace.backend, runs: runs)
     console.print(arguments.has("--json") ? report.json().text() + "\n" : report.text())

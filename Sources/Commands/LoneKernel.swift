@@ -1,11 +1,11 @@
-// `gan-exec bench --kernels`: each product and convolution of a program by itself, on random numbers,
-// as a graph of one node. What it shares with others in a step (packed weights, warm caches, the
-// turn of the threads) is not there, so the sum is not the step.
+// The products and convolutions of a program, or of known layers, each by itself as a graph of one node that runs on
+// random numbers. What it shares with others in a step (packed weights, warm caches, the turn of the threads) is
+// not there, so the sum is not the step.
 
 import Basics
-import Formats
 import GraphIR
 import Operators
+import Passes
 import Planning
 import Runtime
 
@@ -34,18 +34,6 @@ struct LoneKernel {
     origin = node.origin
   }
 
-  /// An operation on operands of given types.
-  init(_ operation: any Operation, _ types: [TensorType]) throws(Diagnostic) {
-    let builder = GraphBuilder(name: operation.mnemonic, stage: .fused)
-    var operands: [ValueID] = []
-    for (index, type) in types.enumerated() {
-      operands.append(try builder.input(.argument(String(index)), type))
-    }
-    builder.output(.result("0"), try builder.add(operation, operands)[0])
-    graph = builder.finish()
-    origin = Origin()
-  }
-
   private var node: Node { graph.nodes.elements[graph.nodes.count - 1] }
   /// The product or convolution itself.
   var operation: any Operation { Self.core(node.operation) }
@@ -64,21 +52,13 @@ struct LoneKernel {
     (operation as? Fused)?.root?.operation ?? operation
   }
 
-  /// Whether a node's time is that of multiply-adds.
-  private static func isBound(_ operation: any Operation) -> Bool {
-    switch core(operation) {
-    case is MatMul, is Conv2D, is Conv2DInputGradient, is Conv2DFilterGradient: true
-    default: false
-    }
-  }
-
   // MARK: Lists
 
   /// The products and convolutions of a graph, equal ones once, in the graph's order.
   static func all(of graph: Graph) throws -> [LoneKernel] {
     var found: [LoneKernel] = []
     var places: [String: Int] = [:]
-    for node in graph.nodes.elements where isBound(node.operation) {
+    for node in graph.nodes.elements where core(node.operation).isProduct {
       let kernel = try LoneKernel(node, in: graph)
       let text = GraphPrinter.text(kernel.graph)
       if let place = places[text] {
@@ -91,17 +71,18 @@ struct LoneKernel {
     return found
   }
 
-  /// Layers of GANs that are known well: the sizes that other frameworks are compared at.
-  static func standard(batch: Int) throws -> [LoneKernel] {
-    var list: [LoneKernel] = []
+  /// Layers of GANs that are known well: the sizes that other frameworks are compared at. Each is a graph of its own,
+  /// before any pass.
+  static func knownLayers(batch: Int) throws(Diagnostic) -> [Graph] {
+    var list: [Graph] = []
     for (inputs, outputs) in [(1024, 784), (784, 512), (6272, 128), (128, 6272)] {
       let (x, w) = (TensorType.f32(batch, inputs), TensorType.f32(inputs, outputs))
       let y = TensorType.f32(batch, outputs)
-      list.append(try LoneKernel(MatMul(), [x, w]))
-      list.append(try LoneKernel(MatMul(transposeB: true), [y, w]))
-      list.append(try LoneKernel(MatMul(transposeA: true), [x, y]))
+      list.append(try layer(MatMul(), [x, w]))
+      list.append(try layer(MatMul(transposeB: true), [y, w]))
+      list.append(try layer(MatMul(transposeA: true), [x, y]))
     }
-    list.append(try LoneKernel(MatMul(), [.f32(2048, 2048), .f32(2048, 2048)]))
+    list.append(try layer(MatMul(), [.f32(2048, 2048), .f32(2048, 2048)]))
     // Height and width, channels in and out, kernel, stride.
     let layers = [
       (28, 128, 128, 5, 1), (28, 128, 128, 4, 1), (14, 128, 128, 5, 1), (28, 128, 1, 4, 1),
@@ -116,10 +97,23 @@ struct LoneKernel {
     return list
   }
 
+  /// An operation on operands of given types.
+  private static func layer(
+    _ operation: any Operation, _ types: [TensorType]
+  ) throws(Diagnostic) -> Graph {
+    let builder = GraphBuilder(name: operation.mnemonic, stage: .raw)
+    var operands: [ValueID] = []
+    for (index, type) in types.enumerated() {
+      operands.append(try builder.input(.argument(String(index)), type))
+    }
+    builder.output(.result("0"), try builder.add(operation, operands)[0])
+    return builder.finish()
+  }
+
   /// A layer with padding `same`: forward, by its input, by its filter.
   private static func convolutions(
     _ x: TensorType, _ w: TensorType, _ stride: Int
-  ) throws -> [LoneKernel] {
+  ) throws(Diagnostic) -> [Graph] {
     let size = x.shape[1]
     let width = w.shape[0]
     let output = (size + stride - 1) / stride
@@ -129,10 +123,10 @@ struct LoneKernel {
     let padding = [before, after, before, after]
     let y = TensorType.f32(x.shape[0], output, output, w.shape[3])
     return [
-      try LoneKernel(Conv2D(stride: strides, padding: padding), [x, w]),
-      try LoneKernel(
+      try layer(Conv2D(stride: strides, padding: padding), [x, w]),
+      try layer(
         Conv2DInputGradient(stride: strides, padding: padding, inputSize: [size, size]), [y, w]),
-      try LoneKernel(
+      try layer(
         Conv2DFilterGradient(stride: strides, padding: padding, kernelSize: [width, width]),
         [x, y]),
     ]
@@ -179,90 +173,5 @@ extension [ValueID] {
   /// The number of an argument: that of the first operand of the node that is the same value.
   fileprivate func firstUse(of operand: ValueID, in node: Node) -> Int {
     node.operands.firstIndex(of: operand) ?? count
-  }
-}
-
-/// What the lone kernels took.
-struct KernelReport {
-  struct Row {
-    var kernel: LoneKernel
-    var times: Spread
-    var seconds: Double { times.median / 1000 }
-    /// Operations and bytes a second at the median.
-    var rate: Double { kernel.cost.flops / seconds }
-    var traffic: Double { kernel.cost.bytes / seconds }
-    /// Milliseconds of all that are like it.
-    var total: Double { times.median * Double(kernel.count) }
-  }
-
-  var title: String
-  var backend: any Backend
-  var limits: MachineLimits
-  /// The longest first.
-  var rows: [Row]
-
-  init(
-    _ title: String, _ kernels: [LoneKernel], on backend: any Backend, runs: Int?
-  ) throws {
-    self.title = title
-    self.backend = backend
-    let first = try MachineLimits(backend)
-    rows = try kernels.map { Row(kernel: $0, times: try $0.time(on: backend, runs: runs)) }
-      .sorted { $0.total > $1.total }
-    limits = try first.measuredAgain()
-  }
-
-  func text() -> String {
-    var text = "\(title) on \(backend.summary)\n" + table(MachineLimits.rows(limits)) + "\n"
-    text += "       ms  times    GFLOP  GFLOP/s  % of peak    GB/s  kernel\n"
-    for row in rows {
-      let count = String(row.kernel.count)
-      text +=
-        column(row.times.median, 9, decimals: 3)
-        + String(repeating: " ", count: max(1, 7 - count.count))
-      text +=
-        count + column(row.kernel.cost.flops / 1e9, 9, decimals: 3) + column(row.rate / 1e9, 9)
-      text += column(100 * row.rate / limits.arithmetic, 11) + column(row.traffic / 1e9, 8)
-      text += "  " + description(row.kernel) + "\n"
-    }
-    let total = rows.reduce(0) { $0 + $1.total }
-    let flops = rows.reduce(0) { $0 + $1.kernel.cost.flops * Double($1.kernel.count) }
-    let rate = total > 0 ? flops / total * 1000 : 0
-    return text + "\(Progress.short(total)) ms in all, \(Progress.short(rate / 1e9)) GFLOP/s, "
-      + "\(Progress.short(100 * rate / limits.arithmetic))% of the peak\n"
-  }
-
-  private func description(_ kernel: LoneKernel) -> String {
-    let operation = kernel.operation
-    let operands = kernel.operandTypes.map(\.description).joined(separator: ", ")
-    var text = "\(operation.mnemonic)(\(operands))\(GraphPrinter.attributes(of: operation))"
-    if kernel.fusedSteps > 0 {
-      text += " + \(kernel.fusedSteps) step\(kernel.fusedSteps == 1 ? "" : "s")"
-    }
-    if kernel.origin.line > 0 { text += "  line \(kernel.origin.line) \(kernel.origin.path)" }
-    return text
-  }
-
-  func json() -> JSONValue {
-    let list = rows.map { row -> JSONValue in
-      let operation = row.kernel.operation
-      let attributes = operation.attributes.map {
-        (key: $0.name, value: JSONValue.string(GraphPrinter.text($0.value)))
-      }
-      return [
-        "kernel": .string(operation.mnemonic), "attributes": .object(attributes),
-        "operands": .array(row.kernel.operandTypes.map { .string($0.description) }),
-        "fused_steps": .int(row.kernel.fusedSteps), "count": .int(row.kernel.count),
-        "line": .int(Int(row.kernel.origin.line)), "path": .string(row.kernel.origin.path),
-        "ms_median": number(row.times.median), "ms_min": number(row.times.least),
-        "ms_max": number(row.times.most), "gflop": number(row.kernel.cost.flops / 1e9),
-        "gflops": number(row.rate / 1e9), "peak_share": number(row.rate / limits.arithmetic),
-        "gb_s": number(row.traffic / 1e9),
-      ]
-    }
-    return .object(
-      [
-        (key: "model", value: .string(title)), (key: "backend", value: .string(backend.summary)),
-      ] + limits.members + [(key: "kernels", value: .array(list))])
   }
 }
