@@ -24,6 +24,9 @@ package enum BenchCommand {
       OptionSpec(
         "--kernels", nil,
         "time each product and convolution of the step alone; without FILE, those of known layers"),
+      OptionSpec(
+        "--methods", nil,
+        "with --kernels, time every method of each convolution, not only the chosen one"),
       OptionSpec("--json", nil, "one JSON object instead of the table"),
       OptionSpec("--batch", "N", "the same as --set batch=N"),
     ])
@@ -35,6 +38,9 @@ package enum BenchCommand {
     let steps = try arguments.integer("--steps", in: 1...1_000_000)
     guard arguments.has("--sample") || !arguments.has("--name") else {
       throw UsageError("--name chooses a sample and needs --sample")
+    }
+    guard arguments.has("--kernels") || !arguments.has("--methods") else {
+      throw UsageError("--methods times the methods of kernels and needs --kernels")
     }
     if arguments.has("--kernels") { return try runKernels(arguments, console, runs: steps) }
     guard let path = arguments.positionals.first else {
@@ -78,7 +84,8 @@ package enum BenchCommand {
         try LoneKernel.all(of: try workplace.compiler.compile($0).plan.graph)
       }
     }
-    let report = try KernelReport(title, kernels, on: workplace.backend, runs: runs)
+    let report = try KernelReport(
+      title, kernels, on: workplace.backend, runs: runs, allMethods: arguments.has("--methods"))
     console.print(arguments.has("--json") ? report.json().text() + "\n" : report.text())
     return ExitCode.done
   }

@@ -48,6 +48,22 @@ struct LoneKernel {
     node.operation.cost(graph.types(of: node.operands), graph.types(of: node.results))
   }
 
+  /// The same computed by another method; products have only one.
+  func with(_ method: ConvolutionMethod) throws(Diagnostic) -> LoneKernel {
+    guard var convolution = operation as? any ConvolutionOperation else { return self }
+    convolution.method = method
+    var changed = node
+    if var fused = node.operation as? Fused {
+      fused.root = AnyOperation(convolution)
+      changed.operation = fused
+    } else {
+      changed.operation = convolution
+    }
+    var copy = try LoneKernel(changed, in: graph)
+    (copy.origin, copy.count) = (origin, count)
+    return copy
+  }
+
   private static func core(_ operation: any Operation) -> any Operation {
     (operation as? Fused)?.root?.operation ?? operation
   }

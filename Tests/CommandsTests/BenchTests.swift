@@ -39,6 +39,7 @@ private let tiny = """
       (["bench", graph, "--json=yes"], "no value"), (["bench", graph, "--threads", "0"], "0"),
       (["bench", graph, "--set", "bach=3"], "batch"),
       (["bench", graph, "--kernels", "--sample"], "--sample"),
+      (["bench", graph, "--methods"], "--kernels"),
       (["bench", "--kernels", "--set", "rate=3"], "rate=3"),
       (["bench", "--kernels", "--batch", "none"], "none"),
     ]
@@ -130,18 +131,20 @@ private let tiny = """
     let json = try JSONValue.parse(result.output, name: "json")
     #expect(
       json.objectValue?.map(\.key) == [
-        "model", "backend", "peak_gflops", "bandwidth_gb_s", "kernels",
+        "model", "backend", "peak_gflops", "bandwidth_gb_s", "kernels", "prediction",
       ])
     let kernels = json["kernels"]?.arrayValue ?? []
     for kernel in kernels {
       #expect(
         kernel.objectValue?.map(\.key) == [
-          "kernel", "attributes", "operands", "fused_steps", "count", "line", "path", "ms_median",
-          "ms_min", "ms_max", "gflop", "gflops", "peak_share", "gb_s",
+          "kernel", "attributes", "operands", "fused_steps", "count", "line", "path", "method",
+          "predicted_ms", "ms_median", "ms_min", "ms_max", "gflop", "gflops", "peak_share", "gb_s",
+          "next_method", "next_predicted_ms",
         ])
       #expect(kernel["kernel"]?.stringValue == "matmul")
       #expect(kernel["ms_median"]?.doubleValue ?? 0 > 0)
     }
+    #expect(kernels.allSatisfy { $0["method"] == .string("product") && $0["next_method"] == .null })
     // images, fake and the generator's turn: 6×5 by 5×7.
     let first = kernels.filter {
       $0["operands"]?.arrayValue?.map(\.stringValue) == ["f32[6, 5]", "f32[5, 7]"]
