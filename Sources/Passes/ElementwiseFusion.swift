@@ -80,8 +80,9 @@ package struct FuseElementwise: FusingPass {
     var made: [FusionReport.Group] = []
     for group in groups.ordered() {
       let members = groups.members[group]
-      if kinds[members[0]] == nil {
-        let node = graph.nodes.elements[members[0]]
+      let node = graph.nodes.elements[members[0]]
+      // A draw alone gains nothing by standing in a region.
+      if kinds[members[0]] == nil || (members.count == 1 && node.operation.isIndexed) {
         try rewriter.keep(node)
         made.append(.init(members: members, result: rewriter.value(node.results[0])))
       } else {
