@@ -145,6 +145,12 @@ enum RegionLowering {
   private static let compare: Lowering = { step, compiler in
     let predicate = (step.operation as? Compare)?.predicate ?? .eq
     let isFloat = step.elements[0] == .f32
+    if isFloat, predicate == .gt || predicate == .ge,
+      let x = compiler.constant(step.arguments[1])
+    {
+      let opcode = predicate == .gt ? RegionOpcode.greaterImmediate : .greaterEqualImmediate
+      return compiler.emit(opcode, step.arguments[0], x: x)
+    }
     let opcode: RegionOpcode =
       switch predicate {
       case .eq: isFloat ? .equal : .equalInteger

@@ -69,9 +69,31 @@ struct RegionCode {
           .subtractProduct, destination: 0, a: Int(last.a), b: Int(product.a), c: Int(product.b))
         return Joined(instruction: made, operandCount: 3, parts: [Int(last.b)])
       }
+    case .select: return slopeAbove(last, uses)
+    case .multiplyImmediate: return stepAt(last, uses)
     default: break
     }
     return nil
+  }
+
+  /// The gradient of a leaky ReLU.
+  private func slopeAbove(_ last: RegionInstruction, _ uses: [Int]) -> Joined? {
+    guard let condition = only(.greaterImmediate, last.a, uses),
+      let scaled = only(.multiplyImmediate, last.c, uses), scaled.a == last.b
+    else { return nil }
+    let made = RegionInstruction(
+      .slopeAbove, destination: 0, a: Int(condition.a), b: Int(last.b), x: condition.x, y: scaled.x)
+    return Joined(instruction: made, operandCount: 2, parts: [Int(last.a), Int(last.c)])
+  }
+
+  /// A dropout's mask.
+  private func stepAt(_ last: RegionInstruction, _ uses: [Int]) -> Joined? {
+    guard last.x > 0, last.x.isFinite, let truth = only(.integerToFloat, last.a, uses),
+      let condition = only(.greaterEqualImmediate, truth.a, uses)
+    else { return nil }
+    let made = RegionInstruction(
+      .stepAt, destination: 0, a: Int(condition.a), x: condition.x, y: last.x)
+    return Joined(instruction: made, operandCount: 1, parts: [Int(last.a), Int(truth.a)])
   }
 
   /// `shifted` (a / (b + x), whose sum is the instruction `sum`) joined with the root that b is made of.

@@ -163,7 +163,7 @@ package enum CompileCommand {
   // MARK: Choices
 
   static func runner(_ arguments: ParsedArguments) throws -> PassRunner {
-    var pipeline = try Workplace.makePipeline(arguments)
+    var pipeline = (try Workplace.arithmetic(arguments) ?? .fast).pipeline
     let names = Pipeline.allPasses.map(\.name)
     func pass(_ name: String) throws -> any Pass {
       guard let pass = Pipeline.allPasses.first(where: { $0.name == name }) else {

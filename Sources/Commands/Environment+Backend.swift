@@ -20,9 +20,10 @@ package struct Workplace {
   package let compiler: GraphCompiler
   package let resolver: DatasetResolver
 
-  package init(_ arguments: ParsedArguments) throws {
+  /// `resumed` is the arithmetic of the run that goes on, if it is known.
+  package init(_ arguments: ParsedArguments, resumed: Pipeline.Arithmetic? = nil) throws {
     backend = try Self.makeBackend(arguments)
-    compiler = GraphCompiler(try Self.makeRunner(arguments))
+    compiler = GraphCompiler(try Self.arithmetic(arguments) ?? resumed ?? .fast)
     resolver = DatasetResolver(
       dataDirectory: arguments.value("--data-dir"), environment: processEnvironment())
   }
@@ -43,18 +44,14 @@ package struct Workplace {
     return try CPUBackend(threads: threads, instructionSet: set)
   }
 
-  static func makeRunner(_ arguments: ParsedArguments) throws -> PassRunner {
-    PassRunner(try makePipeline(arguments))
-  }
-
-  /// `-O0`, `--math exact`, or the standard pipeline.
-  static func makePipeline(_ arguments: ParsedArguments) throws -> Pipeline {
-    let math = arguments.value("--math") ?? "fast"
-    guard math == "fast" || math == "exact" else {
-      throw UsageError("--math takes fast or exact, not '\(math)'")
+  /// What `-O0` or `--math` ask for; nil where neither is given.
+  static func arithmetic(_ arguments: ParsedArguments) throws(UsageError) -> Pipeline.Arithmetic? {
+    let math = arguments.value("--math")
+    guard math == nil || math == "fast" || math == "exact" else {
+      throw UsageError("--math takes fast or exact, not '\(math ?? "")'")
     }
     if arguments.has("-O0") { return .unoptimized }
-    return math == "exact" ? .exact : .standard
+    return math.flatMap(Pipeline.Arithmetic.init)
   }
 }
 

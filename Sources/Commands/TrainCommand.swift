@@ -3,13 +3,14 @@
 import Basics
 import Elaboration
 import Formats
+import Passes
 import Training
 
 package enum TrainCommand {
   package static let spec = CommandSpec(
     "train", "FILE", count: 0...1,
     "Trains a program on its data and leaves samples, losses, checkpoints and weights in a folder. "
-      + "With --resume,\nFILE, --data and --set may be left out: the run's own are used.",
+      + "With --resume,\nFILE, --data, --set and --math may be left out: the run's own are used.",
     options: [
       OptionSpec("--data", "SOURCE", "replace the named data sets, or one source by NAME=SOURCE"),
       OptionSpec("--epochs", "N", "train until N epochs are done, counted from the beginning"),
@@ -42,7 +43,7 @@ package enum TrainCommand {
             "train.missing", "the program has no train block, so there is nothing to train")
         ])
     }
-    let workplace = try Workplace(arguments)
+    let workplace = try Workplace(arguments, resumed: resumed?.checkpoint.arithmetic)
     if let resumed { try check(resumed.checkpoint, source, arguments, path: resumed.path) }
     let seed = try resumed?.checkpoint.seed ?? arguments.seed() ?? 0
     var replacements = try dataReplacements(arguments, source.program.data)
@@ -202,6 +203,18 @@ package enum TrainCommand {
     if let seed = try arguments.seed(), seed != checkpoint.seed {
       throw EnvironmentFailure("\(path): the run's seed is \(checkpoint.seed), not \(seed)")
     }
+    if let before = checkpoint.arithmetic, let asked = try Workplace.arithmetic(arguments),
+      asked != before
+    {
+      throw EnvironmentFailure(
+        "\(path): the run was computed with \(option(before)), not with \(option(asked))",
+        help: "without the option, --resume takes the run's own; to begin a new run with these "
+          + "weights, use --weights \(path)")
+    }
+  }
+
+  private static func option(_ arithmetic: Pipeline.Arithmetic) -> String {
+    arithmetic == .unoptimized ? "-O0" : "--math \(arithmetic.rawValue)"
   }
 
   private static func checkData(

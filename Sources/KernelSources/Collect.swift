@@ -66,19 +66,33 @@ func collectKernel(
   // The side that moves by 1 a pair, and the other's place and end.
   let slowEnd = p.pointee.backward ? p.pointee.sourceWidth : p.pointee.targetWidth
   let fastEnd = p.pointee.backward ? p.pointee.targetWidth : p.pointee.sourceWidth
-  var slow = offset >= 0 ? 0 : (stride &- 1 &- offset) / stride
-  var fast = slow &* stride &+ offset
-  while slow < slowEnd && fast < fastEnd {
-    let j = p.pointee.backward ? fast : slow
-    let q = p.pointee.backward ? slow : fast
-    let to = row + j &* channels
-    let contribution = from + q &* taps
+  let slow = offset >= 0 ? 0 : (stride &- 1 &- offset) / stride
+  let fast = slow &* stride &+ offset
+  guard slow < slowEnd && fast < fastEnd else { return }
+  let slowPairs = slowEnd &- slow
+  let fastPairs = (fastEnd &- fast &+ stride &- 1) / stride
+  var pairs = slowPairs < fastPairs ? slowPairs : fastPairs
+  var to = row + (p.pointee.backward ? fast : slow) &* channels
+  var contribution = from + (p.pointee.backward ? slow : fast) &* taps
+  let toStep = p.pointee.backward ? stride &* channels : channels
+  let contributionStep = p.pointee.backward ? taps : stride &* taps
+  if channels == 1 {
+    while pairs > 0 {
+      to[0] = to[0] + contribution[0]
+      to += toStep
+      contribution += contributionStep
+      pairs &-= 1
+    }
+    return
+  }
+  while pairs > 0 {
     var c = 0
     while c < channels {
       to[c] = to[c] + contribution[c]
       c &+= 1
     }
-    slow &+= 1
-    fast &+= stride
+    to += toStep
+    contribution += contributionStep
+    pairs &-= 1
   }
 }

@@ -292,12 +292,7 @@ private func gatherPatches(_ phase: ConvolutionPhase, _ pixels: Int, _ memory: C
       let row = Int(memory.row[pixel]) &+ phase.sign &* u
       if together && row >= 0 && row < phase.sourceHeight {
         // The taps of this row lie one after the other.
-        let from = memory.image[pixel] + (row &* phase.sourceWidth &+ column) &* channels
-        var c = 0
-        while c < run {
-          to[c] = from[c]
-          c &+= 1
-        }
+        copyShort(memory.image[pixel] + (row &* phase.sourceWidth &+ column) &* channels, to, run)
         to += run
       } else {
         var v = 0
@@ -316,6 +311,28 @@ private func gatherPatches(_ phase: ConvolutionPhase, _ pixels: Int, _ memory: C
     }
     pixel &+= 1
   }
+}
+
+/// Copies a few numbers, four at a time; the last four may overlap those before.
+@inline(__always) private func copyShort(_ from: Source, _ to: Target, _ n: Int) {
+  if n < 4 {
+    var i = 0
+    while i < n {
+      to[i] = from[i]
+      i &+= 1
+    }
+    return
+  }
+  let (source, target) = (UnsafeRawPointer(from), UnsafeMutableRawPointer(to))
+  var i = 0
+  while i &+ 4 < n {
+    let part = source.loadUnaligned(fromByteOffset: i &* 4, as: SIMD4<Float>.self)
+    target.storeBytes(of: part, toByteOffset: i &* 4, as: SIMD4<Float>.self)
+    i &+= 4
+  }
+  let last = (n &- 4) &* 4
+  let part = source.loadUnaligned(fromByteOffset: last, as: SIMD4<Float>.self)
+  target.storeBytes(of: part, toByteOffset: last, as: SIMD4<Float>.self)
 }
 
 /// The product of a block. Order: a piece of taps, panel, tile of pixels: the piece of the panel

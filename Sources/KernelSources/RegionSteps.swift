@@ -59,6 +59,14 @@ func execute(
   case .divideShiftedRoot: binary(d, a, b, lanes) { $0 / (squareRoot($1) + x) }
   case .divideShiftedRootQuotient:
     ternary(d, a, b, slots[Int(i.c)], lanes) { $0 / (squareRoot($1) / $2 + x) }
+  case .slopeAbove:
+    let y = splat(i.y)
+    binary(d, a, b, lanes) { choose($0 .> x, $1, $1 * y) }
+  case .stepAt:
+    let y = splat(i.y)
+    unary(d, a, lanes) { choose($0 .>= x, y, splat(0)) }
+  case .greaterImmediate: unary(d, a, lanes) { floats(boolean($0 .> x)) }
+  case .greaterEqualImmediate: unary(d, a, lanes) { floats(boolean($0 .>= x)) }
   default: executeOther(i, slots, start, lanes, spare)
   }
 }

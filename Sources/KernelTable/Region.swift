@@ -31,12 +31,16 @@ package enum RegionOpcode {
   // the other: a·x + b·y, a·x + b²·y, a / (b + x), √a / b, a − b·c, a / (√b + x), a / (√b / c + x).
   case weightedSum, weightedSquareSum, divideShifted, divideRoot, subtractProduct
   case divideShiftedRoot, divideShiftedRootQuotient
+  // What gradients of activations and dropout are full of: a > x ? b : y·b, and a ≥ x ? y : 0.
+  case slopeAbove, stepAt
   /// The constant x in every lane; no operand.
   case constant
   /// The i32 constant `integer` in every lane; no operand.
   case integerConstant
   // f32, f32 → bool
   case equal, notEqual, less, lessEqual, greater, greaterEqual
+  // f32 → bool, with the immediate x as second operand.
+  case greaterImmediate, greaterEqualImmediate
   /// a ≠ 0 ? b : c, for lanes of any type.
   case select
   // bool → bool

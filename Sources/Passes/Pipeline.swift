@@ -5,6 +5,20 @@ import GraphIR
 
 /// An ordered list of passes, some of them repeated until nothing changes.
 package struct Pipeline: Sendable {
+  /// The pipelines that programs are compiled with, by what they may do to roundings. Two runs have the same bits only
+  /// with the same one.
+  package enum Arithmetic: String, CaseIterable, Sendable {
+    case fast, exact, unoptimized
+
+    package var pipeline: Pipeline {
+      switch self {
+      case .fast: .standard
+      case .exact: .exact
+      case .unoptimized: .unoptimized
+      }
+    }
+  }
+
   package enum Step: Sendable {
     case once(any Pass)
     case untilStable([any Pass], limit: Int)
@@ -28,6 +42,7 @@ package struct Pipeline: Sendable {
     cleaning,
     // After adjoints are shared: losses of one batch take less work as one way back than two batches as one.
     .once(JoinBatches()),
+    .once(FactorSums()),
     cleaning,
     .once(ChooseConvolutions()),
     .once(ReadMaskedSigns()),
@@ -42,7 +57,8 @@ package struct Pipeline: Sendable {
   /// `--math exact`: without the passes that change roundings.
   package static let exact = standard.disabling(changingRoundings)
   private static let changingRoundings = [
-    FoldUpsampling().name, ShareAdjoints().name, JoinBatches().name, ChooseConvolutions().name,
+    FoldUpsampling().name, ShareAdjoints().name, JoinBatches().name, FactorSums().name,
+    ChooseConvolutions().name,
   ]
 
   /// `-O0`: only what is needed to run at all; the oracle for all other passes.
@@ -52,7 +68,7 @@ package struct Pipeline: Sendable {
   package static let allPasses: [any Pass] = [
     FoldConstants(), Simplify(), CommonSubexpressions(), DeadCode(), ExpandGradients(),
     FuseElementwise(), FuseEpilogues(), FoldUpsampling(), ShareAdjoints(), JoinBatches(),
-    ChooseConvolutions(), ReadMaskedSigns(),
+    FactorSums(), ChooseConvolutions(), ReadMaskedSigns(),
   ]
 
   /// The pipeline without the passes of these names.

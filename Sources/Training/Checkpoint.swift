@@ -6,6 +6,7 @@ import Basics
 import Elaboration
 import Formats
 import GraphIR
+import Passes
 
 package struct Checkpoint: Sendable {
   static let format = "swift-gan checkpoint"
@@ -15,6 +16,8 @@ package struct Checkpoint: Sendable {
 
   package var step: Int
   package var seed: UInt64
+  /// What the run was compiled with; nil where a checkpoint of an earlier version does not say.
+  package var arithmetic: Pipeline.Arithmetic?
   package var program: CarriedProgram
   package var programHash: String
   /// Checksum of each data source by the name in the program.
@@ -28,6 +31,7 @@ package struct Checkpoint: Sendable {
   package init(session: Session, source: ProgramSource, step: Int, feeder: DataFeeder) {
     self.step = step
     seed = session.seed
+    arithmetic = session.arithmetic
     program = CarriedProgram(source)
     replacements = feeder.replacements
     programHash = source.hash
@@ -45,12 +49,13 @@ package struct Checkpoint: Sendable {
     let data = JSONValue.object(self.data.map { (key: $0.name, value: .string($0.checksum)) })
     let replaced = JSONValue.array(
       replacements.map { .array([.string($0.name ?? ""), .string($0.source)]) })
+    let math: [(String, String)] = arithmetic.map { [("math", $0.rawValue)] } ?? []
     let metadata: [(String, String)] = [
       ("format", Self.format), ("version", Self.formatVersion),
       ("step", String(step)), ("seed", String(seed)), ("program_hash", programHash),
       ("data", data.text()), ("data_sources", replaced.text()),
     ]
-    return try TensorFile(tensors: tensors, metadata: metadata + program.metadata).encode(
+    return try TensorFile(tensors: tensors, metadata: metadata + math + program.metadata).encode(
       checksum: true)
   }
 
@@ -77,6 +82,14 @@ package struct Checkpoint: Sendable {
     else { throw EnvironmentFailure("\(path): the checkpoint's step or seed is not a number") }
     self.step = step
     self.seed = seed
+    if let math = file.metadata("math") {
+      guard let known = Pipeline.Arithmetic(rawValue: math) else {
+        throw EnvironmentFailure(
+          "\(path): the run was computed with '\(math)' arithmetic, which this program does not know"
+        )
+      }
+      arithmetic = known
+    }
     program = try CarriedProgram(file, path: path)
     programHash = try CarriedProgram.required("program_hash", file, path)
     data = try CarriedProgram.pairs("data", file, path).map { (name: $0.0, checksum: $0.1) }

@@ -7,8 +7,12 @@ import Passes
 import Planning
 
 package struct GraphCompiler: Sendable {
-  package var runner: PassRunner
-  package init(_ runner: PassRunner = PassRunner()) { self.runner = runner }
+  package let arithmetic: Pipeline.Arithmetic
+  private let runner: PassRunner
+  package init(_ arithmetic: Pipeline.Arithmetic = .fast) {
+    self.arithmetic = arithmetic
+    runner = PassRunner(arithmetic.pipeline)
+  }
 
   package struct Result: Sendable {
     package var plan: Plan

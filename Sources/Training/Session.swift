@@ -34,6 +34,8 @@ package final class Session {
   package let states: any StateStore
   package let seed: UInt64
   private let compiler: GraphCompiler
+  /// What decides on roundings beside the instruction set.
+  package var arithmetic: Pipeline.Arithmetic { compiler.arithmetic }
   private let types: [String: TensorType]
   private var loaded: [String: LoadedGraph] = [:]
   /// The step graphs by their conditional blocks, so that a step looks nothing up by name.

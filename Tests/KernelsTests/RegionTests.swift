@@ -233,6 +233,9 @@ let functionCases: [FunctionCase] = [
       apply(isa, .divideRoot, positive, b) == parts { positive[$0].squareRoot() / b[$0] })
     #expect(apply(isa, .subtractProduct, a, b, c) == parts { a[$0] - b[$0] * c[$0] })
     #expect(
+      apply(isa, .slopeAbove, a, b, x: 0.25, y: y) == parts { a[$0] > 0.25 ? b[$0] : b[$0] * y })
+    #expect(apply(isa, .stepAt, a, x: 0.25, y: y) == parts { a[$0] >= 0.25 ? y : 0 })
+    #expect(
       apply(isa, .divideShiftedRoot, a, positive, x: y)
         == parts { a[$0] / (positive[$0].squareRoot() + y) })
     #expect(

@@ -147,6 +147,28 @@ import Training
     #expect(exec("train", program, "--resume", run).code == 0)
   }
 
+  /// A resumed run is computed as it began; the checkpoint says how.
+  @Test func aRunKeepsItsArithmetic() throws {
+    let folder = try TemporaryFolder()
+    let program = try Tiny.make(in: folder)
+    for (option, name) in [(["--math", "exact"], "exact"), (["-O0"], "unoptimized"), ([], "fast")] {
+      let (whole, parts) = (folder.file("whole \(name)"), folder.file("parts \(name)"))
+      #expect(exec(["train", program, "--out", whole, "--steps", "6"] + option).code == 0)
+      #expect(exec(["train", program, "--out", parts, "--steps", "3"] + option).code == 0)
+      for other in [["--math", "exact"], ["--math", "fast"], ["-O0"]]
+      where other != option && !(name == "fast" && other == ["--math", "fast"]) {
+        let refused = exec(["train", "--resume", parts, "--steps", "6"] + other)
+        #expect(refused.code == 3)
+        #expect(refused.messages.contains("the run was computed with"))
+      }
+      #expect(exec("train", "--resume", parts, "--steps", "6").code == 0)
+      let last = "checkpoints/step-00000006.safetensors"
+      let bytes = try contents("\(whole)/\(last)")
+      #expect(try contents("\(parts)/\(last)") == bytes)
+      #expect(try Checkpoint(path: "\(whole)/\(last)").arithmetic?.rawValue == name)
+    }
+  }
+
   @Test func aDamagedNewestCheckpointIsSkippedWithAWord() throws {
     let folder = try TemporaryFolder()
     let program = try Tiny.make(in: folder)

@@ -49,7 +49,7 @@ struct Fixture {
   func session(optimized: Bool, threads: Int = 2) throws -> (Session, GivenBatches) {
     let session = try Session(
       program: source.program, backend: CPUBackend(threads: threads), seed: 0,
-      compiler: GraphCompiler(PassRunner(optimized ? .standard : .unoptimized)))
+      compiler: GraphCompiler(optimized ? .fast : .unoptimized))
     session.initialize()
     for tensor in file.tensors where tensor.name.hasPrefix("init/") {
       let name = String(tensor.name.dropFirst(5))
