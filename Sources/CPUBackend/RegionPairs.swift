@@ -29,7 +29,65 @@ struct RegionCode {
       operandCounts[index] = joined.operandCount
       for part in joined.parts { removed[part] = true }
     }
-    remove(removed, &results)
+    let updates = holdAverages(uses, &removed)
+    var order: [Int] = []
+    for index in instructions.indices where !removed[index] {
+      if let update = updates[index] { order += [update.sum, update.squares] }
+      order.append(index)
+    }
+    rebuild(order, &results)
+  }
+
+  /// An optimiser's update: the parameter's instruction last, which divides the two averages before it.
+  private struct Update {
+    var sum: Int
+    var squares: Int
+    var quotient: Int
+  }
+
+  /// Makes the last instruction of each update compute all of it, and takes its parts out of their places. Nothing may
+  /// read the averages but the update and the region's results. Updates by their last instruction.
+  private mutating func holdAverages(_ uses: [Int], _ removed: inout [Bool]) -> [Int: Update] {
+    var readers = [Int](repeating: 0, count: instructions.count)
+    for index in instructions.indices where !removed[index] {
+      for operand in operands(index) where operand >= 0 { readers[operand] += 1 }
+    }
+    var updates: [Int: Update] = [:]
+    for index in instructions.indices
+    where !removed[index] && instructions[index].opcode == .subtractProduct {
+      guard let update = update(index, uses, readers) else { continue }
+      let last = instructions[index]
+      let quotient = instructions[update.quotient]
+      let divides = quotient.opcode == .divideShiftedRootQuotient
+      let rate = Int(last.b) == update.quotient ? last.c : last.b
+      instructions[index] = RegionInstruction(
+        divides ? .adaptiveUpdateQuotient : .adaptiveUpdate, destination: index, a: Int(last.a),
+        b: Int(rate), c: divides ? Int(quotient.c) : 0, x: quotient.x)
+      operandCounts[index] = divides ? 3 : 2
+      instructions[update.sum].opcode = .heldSum
+      instructions[update.squares].opcode = .heldSquareSum
+      for part in [update.sum, update.squares, update.quotient] { removed[part] = true }
+      updates[index] = update
+    }
+    return updates
+  }
+
+  private func update(_ index: Int, _ uses: [Int], _ readers: [Int]) -> Update? {
+    let last = instructions[index]
+    for operand in [last.b, last.c] where operand >= 0 {
+      let quotient = instructions[Int(operand)]
+      guard uses[Int(operand)] == 1,
+        quotient.opcode == .divideShiftedRoot || quotient.opcode == .divideShiftedRootQuotient,
+        quotient.a >= 0, quotient.b >= 0
+      else { continue }
+      let (sum, squares) = (Int(quotient.a), Int(quotient.b))
+      if instructions[sum].opcode == .weightedSum, readers[sum] == 1,
+        instructions[squares].opcode == .weightedSquareSum, readers[squares] == 1
+      {
+        return Update(sum: sum, squares: squares, quotient: Int(operand))
+      }
+    }
+    return nil
   }
 
   private struct Joined {
@@ -131,11 +189,11 @@ struct RegionCode {
     return Joined(instruction: made, operandCount: 2, parts: [Int(last.a), Int(last.b)])
   }
 
-  /// Takes instructions out and renumbers the rest.
-  private mutating func remove(_ removed: [Bool], _ results: inout [RegionOperand]) {
+  /// Keeps the instructions of `order`, in this order, and renumbers them.
+  private mutating func rebuild(_ order: [Int], _ results: inout [RegionOperand]) {
     var number = [Int](repeating: 0, count: instructions.count)
     var kept = RegionCode()
-    for index in instructions.indices where !removed[index] {
+    for index in order {
       number[index] = kept.instructions.count
       var instruction = instructions[index]
       instruction.destination = Int32(kept.instructions.count)

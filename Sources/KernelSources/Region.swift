@@ -200,7 +200,7 @@ private func runBlock(_ run: RegionRun, _ start: Int, _ n: Int, _ lanes: Int) {
   }
   var k = 0
   while k < p.pointee.instructionCount {
-    execute(run.steps[k], run.slots, start, lanes, run.spare)
+    executeStep(run, k, start, lanes)
     if run.asksAhead && n == lanes { askAhead(run, start &+ lanes, k) }
     k &+= 1
   }

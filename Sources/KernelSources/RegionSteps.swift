@@ -2,8 +2,52 @@
 
 import KernelTable
 
+/// Runs instruction k of a run over `lanes` lanes from flat index `start`.
+@inline(__always) func executeStep(_ run: RegionRun, _ k: Int, _ start: Int, _ lanes: Int) {
+  let step = run.steps + k
+  switch step.pointee.opcode {
+  case .heldSum, .heldSquareSum: break
+  case .adaptiveUpdate: adaptiveUpdate(step, run.slots, lanes, false)
+  case .adaptiveUpdateQuotient: adaptiveUpdate(step, run.slots, lanes, true)
+  default: execute(step.pointee, run.slots, start, lanes, run.spare)
+  }
+}
+
+/// The update and the two instructions before it, which hold its averages.
+@inline(__always) private func adaptiveUpdate(
+  _ step: UnsafePointer<RegionStep>, _ slots: UnsafeMutablePointer<RegionSlot>, _ lanes: Int,
+  _ divides: Bool
+) {
+  let (sum, squares, last) = (step[-2], step[-1], step[0])
+  let (a, b) = (slots[Int(sum.a)], slots[Int(sum.b)])
+  let (c, d) = (slots[Int(squares.a)], slots[Int(squares.b)])
+  let (p, rate) = (slots[Int(last.a)], slots[Int(last.b)])
+  let divisor = slots[Int(last.c)]
+  let (toSum, toSquares) = (slots[Int(sum.d)].pointer, slots[Int(squares.d)].pointer)
+  let to = slots[Int(last.d)].pointer
+  let (xa, xb) = (splat(sum.x), splat(sum.y))
+  let (xc, xd) = (splat(squares.x), splat(squares.y))
+  let shift = splat(last.x)
+  var v = 0
+  var i = 0
+  while i < lanes {
+    let m = load(a.pointer + v &* a.step) * xa + load(b.pointer + v &* b.step) * xb
+    let g = load(d.pointer + v &* d.step)
+    let s = load(c.pointer + v &* c.step) * xc + g * g * xd
+    var root = squareRoot(s)
+    if divides { root = root / load(divisor.pointer + v &* divisor.step) }
+    let q = m / (root + shift)
+    let new = load(p.pointer + v &* p.step) - q * load(rate.pointer + v &* rate.step)
+    store(m, toSum + i)
+    store(s, toSquares + i)
+    store(new, to + i)
+    v &+= 1
+    i &+= width
+  }
+}
+
 /// Runs one instruction over `lanes` lanes from flat index `start`.
-func execute(
+private func execute(
   _ i: RegionStep, _ slots: UnsafeMutablePointer<RegionSlot>, _ start: Int, _ lanes: Int,
   _ spare: Target
 ) {

@@ -70,7 +70,7 @@ private func runWindow(
         executeDraw(step, run.slots, first &+ r &* stride, columns, run.spare, r &* columns)
         r &+= 1
       }
-    default: execute(step, run.slots, first, lanes, run.spare)
+    default: executeStep(run, k, first, lanes)
     }
     k &+= 1
   }

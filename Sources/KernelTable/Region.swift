@@ -31,6 +31,9 @@ package enum RegionOpcode {
   // the other: a·x + b·y, a·x + b²·y, a / (b + x), √a / b, a − b·c, a / (√b + x), a / (√b / c + x).
   case weightedSum, weightedSquareSum, divideShifted, divideRoot, subtractProduct
   case divideShiftedRoot, divideShiftedRootQuotient
+  // An optimiser's update in one loop: a − b·m / (√v + x), and a − b·m / (√v / c + x), where m and v are the results of
+  // the two instructions before, a weighted sum and a weighted square sum, which wait for this one to be computed with.
+  case heldSum, heldSquareSum, adaptiveUpdate, adaptiveUpdateQuotient
   // What gradients of activations and dropout are full of: a > x ? b : y·b, and a ≥ x ? y : 0.
   case slopeAbove, stepAt
   /// The constant x in every lane; no operand.
