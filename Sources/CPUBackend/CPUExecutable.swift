@@ -22,7 +22,6 @@ package final class CPUExecutable: Executable, Profiling {
   private let addresses: Addresses
   /// Argument structs; the launches point into it.
   private let bindings: BindMemory
-  private let workspace: Arena
   private let scratch: Arena
   private let scratchStride: Int
   private let launches: UnsafeMutableBufferPointer<Launch>
@@ -40,15 +39,14 @@ package final class CPUExecutable: Executable, Profiling {
     self.states = states
     changesStates = plan.changesStates
     pool = backend.pool
-    addresses = try Addresses(plan, states)
-    let binder = PlanBinder(plan: plan, addresses: addresses, backend: backend)
-    // First only to measure the temporaries.
-    let nowhere = UnsafeMutableRawPointer(bitPattern: 4096)!
-    let measured = try binder.bind(BindMemory(), workspace: nowhere)
-    workspace = try Arena(
-      byteCount: measured.sharedBytes + measured.workspaceBytes, for: "temporaries of kernels")
+    // First only to measure what kernels ask for; nothing is written there.
+    let trial = try Addresses(plan, states, arenaBytes: plan.arenaBytes)
+    let workspace = try PlanBinder(plan: plan, addresses: trial, backend: backend)
+      .bind(BindMemory()).requests.layout(plan)
+    addresses = try Addresses(plan, states, arenaBytes: workspace.layout.byteCount)
     bindings = BindMemory()
-    let context = try binder.bind(bindings, workspace: workspace.base, measured: measured)
+    let context = try PlanBinder(plan: plan, addresses: addresses, backend: backend)
+      .bind(bindings, workspace: workspace)
     // Threads' scratch does not start at equal places of a page, so that they do not compete for cache sets.
     scratchStride = context.scratchBytes == 0 ? 0 : context.scratchBytes + 256
     scratch = try Arena(
@@ -57,9 +55,10 @@ package final class CPUExecutable: Executable, Profiling {
     _ = launches.initialize(from: context.launches)
     kernelNames = context.kernelNames
     memory = [
-      MemoryUse("arena", addresses.arena.byteCount),
+      MemoryUse("arena", plan.arenaBytes),
       MemoryUse("constants", addresses.constants.byteCount),
-      MemoryUse("inputs", addresses.inputBytes), MemoryUse("workspace", workspace.byteCount),
+      MemoryUse("inputs", addresses.inputBytes),
+      MemoryUse("workspace", addresses.arena.byteCount - plan.arenaBytes),
       MemoryUse("scratch", scratch.byteCount),
     ]
   }
@@ -187,9 +186,10 @@ final class Addresses {
   /// For lookup only.
   private var states: [String: Arena] = [:]
 
-  init(_ plan: Plan, _ store: CPUStateStore) throws(EnvironmentFailure) {
+  /// `arenaBytes` are those of the plan and more for what kernels ask for.
+  init(_ plan: Plan, _ store: CPUStateStore, arenaBytes: Int) throws(EnvironmentFailure) {
     let graph = plan.graph
-    arena = try Arena(byteCount: plan.arenaBytes, for: "the arena of \"\(graph.name)\"")
+    arena = try Arena(byteCount: arenaBytes, for: "the arena of \"\(graph.name)\"")
     constants = try Arena(byteCount: plan.constantBytes, for: "constants")
     var offset = 0
     for input in graph.inputs {

@@ -4,29 +4,27 @@
 import Basics
 import GraphIR
 import KernelTable
+import Planning
 
-/// Binds one plan. The workspace has two parts. First packed right operands that several nodes read (a discriminator's
-/// weights, for real and for generated images), which stay for the step, and those of lasting values, which stay until a
-/// state changes; behind them the temporaries inside one node (other packed matrices, partial sums), where every node
-/// starts at the beginning again. Both are measured in a first pass over the plan with a base that is never used, then
-/// bound for good in a second.
+/// Binds one plan. Nodes ask for temporaries, which are theirs alone, and for packed right operands, which other nodes may
+/// read too (a discriminator's weights, for real and for generated images); those of lasting values stay until a state
+/// changes. A first pass over the plan measures what is asked for (`requests`), with addresses that are never used; from it
+/// follows where everything lies (`Workspace`), and a second pass binds for good.
 final class BindContext {
   let table: KernelTable
   let memory: BindMemory
   let threads: Int
-  private let workspace: UnsafeMutableRawPointer
-  private let measured: BindContext?
+  /// The start of the arena, and where in it everything lies; nil in the first pass.
+  private let base: UnsafeMutableRawPointer
+  private let workspace: Workspace?
+  private(set) var requests = WorkspaceRequests()
   /// Values that change only when a state does; what is packed of them is made once and kept.
   private let lasting: BitSet
   private var isPreparing = false
-  private var workspaceUsed = 0
-  /// How often each packing was asked for, and where shared ones are. For lookup only.
-  private var packUses: [PackKey: Int] = [:]
+  private var position = -1
+  private var temporaryUsed = 0
+  /// Packed operands that are there already. For lookup only.
   private var sharedPacks: [PackKey: UnsafeMutablePointer<Float>] = [:]
-  private var sharedUsed = 0
-  /// Bytes of the packed operands that several nodes read.
-  private(set) var sharedBytes = 0
-  private(set) var workspaceBytes = 0
   private(set) var scratchBytes = 0
   private(set) var launches: [Launch] = []
   private(set) var kernelNames: [String] = []
@@ -36,30 +34,35 @@ final class BindContext {
   private(set) var missingKernel: String?
   private static let unfilled = unsafeBitCast(KernelTable().region, to: Int.self)
 
-  /// `measured` is the context of the first pass.
   init(
     _ table: KernelTable, _ memory: BindMemory, threads: Int, lasting: BitSet,
-    workspace: UnsafeMutableRawPointer, measured: BindContext?
+    base: UnsafeMutableRawPointer, workspace: Workspace?
   ) {
-    self.measured = measured
     self.lasting = lasting
     self.table = table
     self.memory = memory
     self.threads = threads
+    self.base = base
     self.workspace = workspace
   }
 
-  /// Forgets the temporaries of the node before.
+  /// Goes on to the next position of the order, and forgets the temporaries of the node before.
   func startNode(_ index: Int32) {
     node = index
-    workspaceUsed = 0
+    position += 1
+    temporaryUsed = 0
+    requests.startNode()
   }
 
   /// A temporary until the end of the node.
   func temporary(bytes: Int) -> UnsafeMutableRawPointer {
-    let pointer = workspace + (measured?.sharedBytes ?? 0) + workspaceUsed
-    workspaceUsed += (bytes + 63) / 64 * 64
-    workspaceBytes = max(workspaceBytes, workspaceUsed)
+    requests.addTemporary(bytes: bytes)
+    return ownMemory(bytes: bytes)
+  }
+
+  private func ownMemory(bytes: Int) -> UnsafeMutableRawPointer {
+    let pointer = base + (workspace?.temporaries[position] ?? 0) + temporaryUsed
+    temporaryUsed += aligned(bytes)
     return pointer
   }
 
@@ -78,18 +81,19 @@ final class BindContext {
   func packed(_ key: PackKey, floats: Int, pack: (UnsafeMutablePointer<Float>) -> Void)
     -> UnsafeMutablePointer<Float>
   {
-    let bytes = (floats * 4 + 63) / 64 * 64
     if let known = sharedPacks[key] { return known }
-    packUses[key, default: 0] += 1
     let lasts = key.identity.map { lasting.contains($0) } ?? false
-    var target: UnsafeMutablePointer<Float>
-    if key.identity != nil, let measured, lasts || measured.packUses[key, default: 0] > 1 {
-      target = (workspace + sharedUsed).assumingMemoryBound(to: Float.self)
-      sharedUsed += bytes
+    if key.identity == nil {
+      requests.addTemporary(bytes: floats * 4)
+    } else {
+      requests.addPack(key, bytes: floats * 4, lasts: lasts)
+    }
+    let target: UnsafeMutablePointer<Float>
+    if key.identity != nil, let offset = workspace?.packs[key] {
+      target = (base + offset).assumingMemoryBound(to: Float.self)
       sharedPacks[key] = target
     } else {
-      target = temporary(floats: floats)
-      if key.identity != nil, packUses[key] == (lasts ? 1 : 2) { sharedBytes += bytes }
+      target = ownMemory(bytes: floats * 4).assumingMemoryBound(to: Float.self)
     }
     isPreparing = lasts
     pack(target)

@@ -31,11 +31,11 @@ struct PlanBinder {
   }
 
   func bind(
-    _ memory: BindMemory, workspace: UnsafeMutableRawPointer, measured: BindContext? = nil
+    _ memory: BindMemory, workspace: Workspace? = nil
   ) throws(EnvironmentFailure) -> BindContext {
     let context = BindContext(
       backend.table, memory, threads: backend.threads, lasting: lastingValues(),
-      workspace: workspace, measured: measured)
+      base: addresses.arena.base, workspace: workspace)
     for id in plan.order {
       let node = plan.graph.nodes[id]
       context.startNode(Int32(id.index))
