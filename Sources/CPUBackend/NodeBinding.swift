@@ -61,8 +61,13 @@ final class BindContext {
   }
 
   private func ownMemory(bytes: Int) -> UnsafeMutableRawPointer {
-    let pointer = base + (workspace?.temporaries[position] ?? 0) + temporaryUsed
+    let place = workspace?.temporaries[position]
+    let pointer = base + (place?.offset ?? 0) + temporaryUsed
     temporaryUsed += aligned(bytes)
+    // Beyond its place lies what other nodes hold.
+    if let place {
+      precondition(temporaryUsed <= place.bytes, "a node asks for more memory than when measured")
+    }
     return pointer
   }
 

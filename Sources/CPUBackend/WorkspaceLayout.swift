@@ -94,11 +94,15 @@ struct WorkspaceRequests {
       items.append((pack.bytes, first, last, index, 0))
     }
     for position in temporaries.indices {
-      let own = asked[position].filter { !isShared[$0] }.reduce(0) { $0 + aligned(packs[$1].bytes) }
-      items.append((temporaries[position] + own, position, position, nil, position))
+      let packed = asked[position].filter { !isShared[$0] }.reduce(0) {
+        $0 + aligned(packs[$1].bytes)
+      }
+      items.append((temporaries[position] + packed, position, position, nil, position))
     }
     var packOffsets = [Int](repeating: 0, count: packs.count)
-    var offsets = [Int](repeating: 0, count: temporaries.count)
+    var own = temporaries.map { _ in
+      HeldMemory(offset: 0, bytes: 0, first: 0, last: 0)
+    }
     // Equal sizes in their own order: the layout is the same each time.
     let order = items.indices.sorted { (items[$1].bytes, $0) < (items[$0].bytes, $1) }
     for item in order.map({ items[$0] }) {
@@ -106,11 +110,12 @@ struct WorkspaceRequests {
       if let pack = item.pack {
         packOffsets[pack] = offset
       } else {
-        offsets[item.position] = offset
+        own[item.position] = HeldMemory(
+          offset: offset, bytes: item.bytes, first: item.first, last: item.last)
       }
     }
     return Workspace(
-      layout: layout, temporaries: offsets,
+      layout: layout, temporaries: own,
       packs: packIndex.filter { isShared[$0.value] }.mapValues { packOffsets[$0] })
   }
 }
@@ -118,8 +123,8 @@ struct WorkspaceRequests {
 /// Offsets into the arena for everything that kernels ask for.
 struct Workspace {
   var layout: WorkspaceLayout
-  /// By position of the plan's order.
-  var temporaries: [Int]
+  /// What each node has for itself, by position of the plan's order.
+  var temporaries: [HeldMemory]
   /// Packed operands that several nodes read. For lookup only.
   var packs: [PackKey: Int]
 }
