@@ -284,6 +284,49 @@ func rowsTile4(
 // Columns form. C[r, :] (+)= Σ over segments, k < length of a[s][k·strideA + r] · b[s][k·strideB,
 // :]: the rows r are contiguous in memory. Segments are rows of an image.
 
+#if WIDTH16
+  /// Sums of a full tile.
+  typealias TileSums = (FourRows, FourRows, FourRows)
+
+  @inline(__always) private func zeroColumns() -> TileSums { (zeroFour(), zeroFour(), zeroFour()) }
+  @inline(__always) private func read(_ s: inout TileSums, _ c: TargetRows) {
+    read(&s.0, c)
+    read(&s.1, c + 4)
+    read(&s.2, c + 8)
+  }
+  @inline(__always) private func write(_ s: TileSums, _ c: TargetRows) {
+    write(s.0, c)
+    write(s.1, c + 4)
+    write(s.2, c + 8)
+  }
+  /// One step of the reduction: all rows of a column of A times a row of B.
+  @inline(__always) private func step(_ s: inout TileSums, _ a: Source, _ b: Source) {
+    let b0 = load(b)
+    let b1 = load(b + width)
+    step(&s.0, a[0], a[1], a[2], a[3], b0, b1)
+    step(&s.1, a[4], a[5], a[6], a[7], b0, b1)
+    step(&s.2, a[8], a[9], a[10], a[11], b0, b1)
+  }
+#else
+  typealias TileSums = (FourRows, TwoRows)
+
+  @inline(__always) private func zeroColumns() -> TileSums { (zeroFour(), zeroTwo()) }
+  @inline(__always) private func read(_ s: inout TileSums, _ c: TargetRows) {
+    read(&s.0, c)
+    read(&s.1, c + 4)
+  }
+  @inline(__always) private func write(_ s: TileSums, _ c: TargetRows) {
+    write(s.0, c)
+    write(s.1, c + 4)
+  }
+  @inline(__always) private func step(_ s: inout TileSums, _ a: Source, _ b: Source) {
+    let b0 = load(b)
+    let b1 = load(b + width)
+    step(&s.0, a[0], a[1], a[2], a[3], b0, b1)
+    step(&s.1, a[4], a[5], b0, b1)
+  }
+#endif
+
 /// All rows of a full tile. Meanwhile memory is asked for: the tile of C from `next` on, rows `strideC` apart, then
 /// lines from `stream` on.
 @inline(never)
@@ -292,20 +335,8 @@ func columnsTile(
   _ strideB: Int, _ c: TargetRows, _ accumulate: Bool, _ next: Target, _ strideC: Int,
   _ stream: Target
 ) {
-  var s = zeroFour()
-  #if WIDTH16
-    var t = zeroFour()
-    var u = zeroFour()
-  #else
-    var t = zeroTwo()
-  #endif
-  if accumulate {
-    read(&s, c)
-    read(&t, c + 4)
-    #if WIDTH16
-      read(&u, c + 8)
-    #endif
-  }
+  var sums = zeroColumns()
+  if accumulate { read(&sums, c) }
   var segment = 0
   while segment < segments {
     var p = b[segment]
@@ -320,15 +351,7 @@ func columnsTile(
       k &-= n
       part &+= 1
       while n > 0 {
-        let b0 = load(p)
-        let b1 = load(p + width)
-        step(&s, q[0], q[1], q[2], q[3], b0, b1)
-        #if WIDTH16
-          step(&t, q[4], q[5], q[6], q[7], b0, b1)
-          step(&u, q[8], q[9], q[10], q[11], b0, b1)
-        #else
-          step(&t, q[4], q[5], b0, b1)
-        #endif
+        step(&sums, q, p)
         prefetch(asked)
         asked += apart
         p += strideB
@@ -338,11 +361,7 @@ func columnsTile(
     }
     segment &+= 1
   }
-  write(s, c)
-  write(t, c + 4)
-  #if WIDTH16
-    write(u, c + 8)
-  #endif
+  write(sums, c)
 }
 
 /// Places in three matrices that will be read soon, and the elements between their rows.
@@ -354,20 +373,8 @@ func columnsTileAhead(
   _ a: Source, _ b: Source, _ length: Int, _ strideA: Int, _ strideB: Int, _ c: TargetRows,
   _ accumulate: Bool, _ ahead: TileAhead
 ) {
-  var s = zeroFour()
-  #if WIDTH16
-    var t = zeroFour()
-    var u = zeroFour()
-  #else
-    var t = zeroTwo()
-  #endif
-  if accumulate {
-    read(&s, c)
-    read(&t, c + 4)
-    #if WIDTH16
-      read(&u, c + 8)
-    #endif
-  }
+  var sums = zeroColumns()
+  if accumulate { read(&sums, c) }
   var p = b
   var q = a
   var (x, y, z, stride) = ahead
@@ -378,15 +385,7 @@ func columnsTileAhead(
     var n = asks && k > tileRows ? tileRows : k
     k &-= n
     while n > 0 {
-      let b0 = load(p)
-      let b1 = load(p + width)
-      step(&s, q[0], q[1], q[2], q[3], b0, b1)
-      #if WIDTH16
-        step(&t, q[4], q[5], q[6], q[7], b0, b1)
-        step(&u, q[8], q[9], q[10], q[11], b0, b1)
-      #else
-        step(&t, q[4], q[5], b0, b1)
-      #endif
+      step(&sums, q, p)
       if asks {
         prefetch(x)
         prefetch(y)
@@ -405,11 +404,7 @@ func columnsTileAhead(
       n &-= 1
     }
   }
-  write(s, c)
-  write(t, c + 4)
-  #if WIDTH16
-    write(u, c + 8)
-  #endif
+  write(sums, c)
 }
 
 /// Up to four rows; missing ones repeat the last.
