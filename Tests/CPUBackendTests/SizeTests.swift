@@ -16,6 +16,8 @@ import Testing
       (64, 3, 65), (97, 50, 10), (5, 300, 4), (130, 20, 130), (600, 5, 40), (40, 1, 600),
       (1, 513, 1),
       (31, 784, 2),
+      // Rows that would begin 4 KiB apart: direct and swapped, packed.
+      (130, 1024, 140), (140, 1024, 130),
     ]
     for (m, k, n) in sizes {
       let a = transposeA ? [k, m] : [m, k]
