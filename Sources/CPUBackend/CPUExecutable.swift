@@ -13,7 +13,7 @@ import Operators
 import Planning
 import Runtime
 
-package final class CPUExecutable: Executable, Profiling {
+package final class CPUExecutable: Executable, Tracing {
   package let plan: Plan
   package let memory: [MemoryUse]
   /// Kept alive for its threads.
@@ -32,6 +32,7 @@ package final class CPUExecutable: Executable, Profiling {
   private let kernelNames: [String]
   private var times: [UInt64] = []
   private var runs = 0
+  private var recorder: TraceRecorder?
 
   init(_ plan: Plan, _ backend: CPUBackend, _ states: CPUStateStore) throws(EnvironmentFailure) {
     self.plan = plan
@@ -86,10 +87,8 @@ package final class CPUExecutable: Executable, Profiling {
   // MARK: Running
 
   package func run() {
-    if isProfiling {
-      runTimed()
-      return
-    }
+    if let recorder, recorder.beginRun() { return runRecorded(recorder) }
+    if isProfiling { return runTimed() }
     // On every thread that computes, or on none: bits must not depend on who computed them. The caller's own
     // arithmetic is left as it was.
     let state = processor_exchange_denormals()
@@ -155,6 +154,25 @@ package final class CPUExecutable: Executable, Profiling {
         node: launch.node < 0 ? nil : NodeID(Int(launch.node)),
         kernel: kernelNames[Int(launch.name)],
         nanoseconds: index < times.count ? times[index] : 0, runs: runs)
+    }
+  }
+
+  package var traceBytesPerRun: Int { TraceRecorder.bytesPerRun(launches.map(\.shares)) }
+
+  package func startTrace(runs: Int) throws(EnvironmentFailure) {
+    recorder = try TraceRecorder(shares: launches.map(\.shares), runs: runs)
+  }
+
+  package var trace: [TraceSpan] { recorder?.spans() ?? [] }
+
+  private func runRecorded(_ recorder: TraceRecorder) {
+    let state = processor_exchange_denormals()
+    defer { processor_restore_denormals(state) }
+    let isPrepared = beginRun()
+    for index in launches.indices where !(isPrepared && launches[index].isPreparation) {
+      recorder.run(
+        index, launches[index], pool, scratch: scratchStride == 0 ? nil : scratch.base,
+        scratchStride: scratchStride)
     }
   }
 

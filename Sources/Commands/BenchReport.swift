@@ -171,13 +171,9 @@ func number(_ value: Double?) -> JSONValue {
 
 func number(_ value: Int?) -> JSONValue { value.map { .int($0) } ?? .null }
 
-/// A number with two or three decimals, right-aligned.
+/// A number with so many decimals, right-aligned; blank where it is not finite or has no use.
 func column(_ value: Double, _ width: Int, decimals: Int = 2) -> String {
   guard value.isFinite, abs(value) < 1e12 else { return String(repeating: " ", count: width) }
-  let unit = decimals == 2 ? 100 : 1000
-  let scaled = Int((value * Double(unit)).rounded())
-  let fraction = String(scaled % unit)
-  let zeros = String(repeating: "0", count: decimals - fraction.count)
-  let digits = "\(scaled / unit).\(zeros)\(fraction)"
+  let digits = fixed(value, decimals: decimals)
   return String(repeating: " ", count: max(1, width - digits.count)) + digits
 }

@@ -2,6 +2,7 @@
 
 import Basics
 import Elaboration
+import Formats
 import GraphIR
 import Planning
 import Runtime
@@ -16,13 +17,18 @@ package enum ProfileCommand {
       OptionSpec("--data", "SOURCE", "train on this data (default: random numbers of its shapes)"),
       OptionSpec("--batch", "N", "the same as --set batch=N"),
       OptionSpec("--seed", "N", "the run's seed (default 0)"),
-      OptionSpec("--all", nil, "every kernel, not only the longest 25"),
+      OptionSpec("--all", nil, "every row, not only the longest 25"),
+      OptionSpec(
+        "--by", "launch|kernel|line", "a row for each launch (default), kernel, or source line"),
+      OptionSpec(
+        "--trace", "FILE", "then write when each share of each kernel ran, for Perfetto"),
       OptionSpec("-O0", nil, "run the unoptimised graph"),
     ])
 
   package static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
     let steps = try arguments.integer("--steps", in: 1...1_000_000) ?? 10
     let seed = try arguments.seed() ?? 0
+    let grouping = try grouping(arguments)
     let workplace = try Workplace(arguments)
     let source = try ProgramSource(
       path: arguments.positionals[0], settings: try arguments.settings())
@@ -41,11 +47,29 @@ package enum ProfileCommand {
     console.print(
       "\(source.program.model) on \(workplace.backend.summary): \(Progress.short(median)) ms a step "
         + "(median of \(steps))\n")
-    console.print(
-      table(
-        profiling.profile, executable.plan.graph, arguments.has("--all"), steps,
-        peak: limits.arithmetic))
+    let table = ProfileTable(
+      profiling.profile, executable.plan.graph, by: grouping, steps: steps,
+      peak: limits.arithmetic)
+    console.print(table.text(rows: arguments.has("--all") ? Int.max : 25))
+    profiling.isProfiling = false
+    if let path = arguments.value("--trace") {
+      try writeTrace(
+        of: timed, executable, steps: steps, to: path, file: arguments.positionals[0], console)
+    }
     return ExitCode.done
+  }
+
+  private static func grouping(
+    _ arguments: ParsedArguments
+  ) throws(UsageError) -> ProfileTable.Grouping {
+    guard let name = arguments.value("--by") else { return .launch }
+    let names = ProfileTable.Grouping.allCases.map(\.rawValue)
+    guard let grouping = ProfileTable.Grouping(rawValue: name) else {
+      throw UsageError(
+        "--by takes \(names.joined(separator: ", ")), not '\(name)'",
+        help: suggestion(for: name, in: names))
+    }
+    return grouping
   }
 
   /// The data that was asked for; nil where nothing was.
@@ -58,32 +82,33 @@ package enum ProfileCommand {
       limits: ClassLimit.ofData(program.dataGraphs), resolver: workplace.resolver, seed: seed)
   }
 
-  private static func table(
-    _ profile: [ProfileEntry], _ graph: Graph, _ all: Bool, _ steps: Int, peak: Double
-  ) -> String {
-    let total = Double(profile.reduce(0) { $0 + $1.nanoseconds })
-    let sorted = profile.sorted { $0.nanoseconds > $1.nanoseconds }
-    var text = "      ms  share  GFLOP/s  % of peak    GB/s  kernel\n"
-    for entry in all ? sorted[...] : sorted.prefix(25) {
-      let milliseconds = Double(entry.nanoseconds) / 1e6 / Double(steps)
-      var rates = String(repeating: " ", count: 28)
-      var what = entry.kernel
-      if let id = entry.node {
-        let node = graph.nodes[id]
-        let cost = node.operation.cost(
-          graph.types(of: node.operands), graph.types(of: node.results))
-        let seconds = Double(max(1, entry.nanoseconds)) / 1e9 / Double(steps)
-        rates =
-          column(cost.flops / 1e9 / seconds, 9) + column(100 * cost.flops / seconds / peak, 11)
-          + column(cost.bytes / 1e9 / seconds, 8)
-        let types = graph.types(of: node.results).map(\.description).joined(separator: ", ")
-        what += "  \(types)  line \(node.origin.line) \(node.origin.path)"
-        if let note = node.origin.notes.first { what += " (\(note))" }
-      }
-      text += column(milliseconds, 8) + column(100 * Double(entry.nanoseconds) / max(1, total), 6)
-      text += "%" + rates + "  " + what + "\n"
+  /// Runs further steps and writes when every share of every kernel ran.
+  private static func writeTrace(
+    of timed: TimedProgram, _ executable: any Executable, steps: Int, to path: String,
+    file: String, _ console: Console
+  ) throws {
+    guard let tracing = executable as? any Tracing else {
+      throw EnvironmentFailure(
+        "the backend \(timed.workplace.backend.name) cannot trace its kernels")
     }
-    return text
-      + "\(profile.count) launches a step, \(Progress.short(total / 1e6 / Double(steps))) ms in kernels\n"
+    let recorded = min(steps, max(1, mostTraceBytes / max(1, tracing.traceBytesPerRun)))
+    try tracing.startTrace(runs: recorded)
+    var times: [(start: UInt64, end: UInt64)] = []
+    for _ in 0..<recorded {
+      let start = monotonicNanoseconds()
+      try timed.step()
+      times.append((start, monotonicNanoseconds()))
+    }
+    let trace = StepTrace(
+      program: timed.program.model, file: file, graph: executable.plan.graph,
+      launches: tracing.profile, spans: tracing.trace, steps: times)
+    try FileIO.writeAtomically(trace.encode(), to: path)
+    let rest = recorded < steps ? ", as many as a viewer bears" : ""
+    console.message(
+      "\(path): \(recorded) \(recorded == 1 ? "step" : "steps")\(rest), for ui.perfetto.dev or "
+        + "chrome://tracing\n")
   }
+
+  /// About 200,000 shares, 50 MB of JSON.
+  private static let mostTraceBytes = 200_000 * 24
 }

@@ -137,7 +137,7 @@ func coordinate(_ value: Double) -> String {
 
 /// A number with a fixed count of decimals, rounded to the nearest; |value · 10^decimals| is
 /// below 2⁶², as all that plots show is.
-func fixed(_ value: Double, decimals: Int) -> String {
+package func fixed(_ value: Double, decimals: Int) -> String {
   var unit = 1
   for _ in 0..<max(decimals, 0) { unit *= 10 }
   let scaled = (value * Double(unit)).rounded()

@@ -229,6 +229,32 @@ import Testing
     #expect(executable.profile.contains { $0.kernel == "matmul" })
   }
 
+  @Test func runsAreTraced() throws {
+    let (graph, inputs) = try randomGraph(2)
+    let plain = try Loaded(graph, CPUBackend(threads: 2), inputs)
+    _ = plain.step()
+    _ = plain.step()
+    let loaded = try Loaded(graph, CPUBackend(threads: 2), inputs)
+    let executable = try #require(loaded.executable as? CPUExecutable)
+    #expect(executable.trace.isEmpty)
+    try executable.startTrace(runs: 2)
+    let start = monotonicNanoseconds()
+    executable.run()
+    executable.run()
+    #expect(loaded.step() == plain.step())
+    let end = monotonicNanoseconds()
+    let trace = executable.trace
+    // Two of the three runs, every launch, every share once a run.
+    for launch in 0..<executable.launchCount {
+      let shares = trace.filter { $0.launch == launch }.map(\.share)
+      let count = (shares.max() ?? 0) + 1
+      #expect(shares.count == 2 * count)
+      #expect(Set(shares).count == count)
+    }
+    #expect(trace.allSatisfy { start <= $0.start && $0.start <= $0.end && $0.end <= end })
+    #expect(trace.allSatisfy { 0 <= $0.thread && $0.thread < 2 })
+  }
+
   // MARK: Errors
 
   @Test func namesOfInstructionSets() throws {
