@@ -71,7 +71,7 @@ enum CompileCheckCommand {
 enum ExplainCommand {
   static let spec = CommandSpec(
     "explain", "FILE", count: 1...1,
-    "Lists every default that a program relies on, with its place.",
+    "Lists every default that a program relies on, with its place, and what is probably a slip.",
     options: [OptionSpec("--batch", "N", "the same as --set batch=N")])
 
   static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
@@ -83,6 +83,7 @@ enum ExplainCommand {
       let place = "\(source.source.name):\(item.origin.line):\(item.origin.column)"
       console.print("\(place): \(item.text)\n")
     }
+    console.print(DiagnosticRenderer(source.source).render(source.program.slips))
     return ExitCode.done
   }
 }

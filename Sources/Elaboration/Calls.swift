@@ -9,6 +9,7 @@ import Operators
 extension Elaborator {
   func evaluateCall(_ call: Call, piped: (Value, SourceRange)?) throws(Diagnostic) -> Value {
     let name = call.function.text
+    slips.noteUse(ofItem: name)
     let arguments = given(call, piped: piped)
     switch declarations.kinds[name] {
     case .network:
@@ -228,6 +229,7 @@ extension Elaborator {
       .block, name: name, network: frame.network, average: frame.average, path: path,
       streamKey: frame.use(name), training: frame.training, scope: scope,
       dimensions: frame.dimensions, callRange: call.range)
+    block.parameters.forEach { slips.noteBinding($0.name) }
     let value = try within(inner) { () throws(Diagnostic) -> Value in
       // Defaults may use the parameters before them.
       for (parameter, argument) in zip(block.parameters, matched) where argument == nil {
@@ -324,5 +326,6 @@ extension Elaborator {
       return
     }
     frame.scope.bind(name.text, value, name.range)
+    slips.noteBinding(name)
   }
 }

@@ -59,6 +59,7 @@ extension Elaborator {
           "data.source", "a source is a string or SOURCE.PART, such as images.labels", at: range)
       }
       try checkSource(names[0], of: item)
+      slips.noteUse(ofItem: names[0].text)
       try checkPart(names[1], of: names[0])
       declaration.source = .part(of: names[0].text, name: names[1].text)
     }

@@ -89,7 +89,8 @@ extension Elaborator {
     let program = Program(
       model: declarations.model?.name.value ?? modelName, settings: settingsInForce,
       data: dataDeclarations(), states: orderedStates, networks: graphs.networks,
-      train: graphs.train, samples: graphs.samples, defaults: defaults, warnings: warnings)
+      train: graphs.train, samples: graphs.samples, defaults: defaults, slips: findSlips(),
+      warnings: warnings)
     return ElaborationResult(program: program, diagnostics: warnings)
   }
 

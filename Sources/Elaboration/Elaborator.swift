@@ -22,6 +22,7 @@ final class Elaborator {
   var states = StateRegistry()
   var updates = UpdatePlan()
   var defaults: [DefaultInUse] = []
+  var slips = SlipRecord()
   private var defaultsSeen: Set<String> = []
   /// Networks and blocks whose body has an error, so that each is reported once.
   var failed: Set<String> = []

@@ -140,12 +140,14 @@ extension Elaborator {
 
   func lookUp(_ name: String, at range: SourceRange) throws(Diagnostic) -> Value {
     if let binding = frame.scope.find(name) ?? frame.dimensions?.find(name) {
+      slips.noteUse(of: binding)
       guard let value = binding.value else { throw .reported }
       return value
     }
     if frame.kind == .train, name == "step" || name == "epoch" {
       return try schedule(name, at: range)
     }
+    slips.noteUse(ofItem: name)
     switch declarations.kinds[name] {
     case .constant: return try constant(name)
     case .data: return try dataBatch(name, at: range)

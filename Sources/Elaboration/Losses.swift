@@ -41,6 +41,7 @@ extension FunctionLibrary {
     ) { site throws(Diagnostic) in
       let logits = try site.float("logits")
       let ids = try site.integers32("ids")
+      site.elaborator.checkScale(of: logits, site, "logits")
       guard logits.type.rank >= 1, ids.type.shape == Array(logits.type.shape.dropLast()) else {
         throw Diagnostic(
           "shape.target",
@@ -130,6 +131,7 @@ extension CallSite {
         ],
         help: "a target is a number, or has the prediction's shape")
     }
+    elaborator.checkScale(of: x, self, name)
     return (x, t)
   }
 

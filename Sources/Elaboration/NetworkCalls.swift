@@ -39,6 +39,7 @@ extension Elaborator {
     if isWrong || failed.contains(network.name.text) { throw .reported }
     let sizes = try bindDimensions(
       network, values, ranges: matched.map { $0!.range }, callee: name)
+    noteArguments(network, values, matched.map { $0!.range })
     if firstSizes[network.name.text] == nil { firstSizes[network.name.text] = sizes }
     let value = try inline(
       network, average: average, values, sizes, training: training, at: call.range)
@@ -186,6 +187,7 @@ extension Elaborator {
     }
     for (parameter, value) in zip(network.parameters, values) {
       scope.bind(parameter.name.text, .tensor(value), parameter.name.range)
+      slips.noteBinding(parameter.name)
     }
     let inner = Frame(
       .network, name: name, network: name, average: average, path: name,

@@ -112,6 +112,7 @@ extension CallSite {
     guard epsilon >= 0 else {
       throw bad("epsilon", "epsilon is \(numberText(epsilon)), but at least 0")
     }
+    elaborator.checkEpsilon(epsilon, of: entry.name, at: range(of: "epsilon"))
     return epsilon
   }
 

@@ -87,6 +87,7 @@ extension Elaborator {
       let owner = updates.inlineOwners[expression.range.start] ?? "update"
       return try readOptimizer(call, owner: owner)
     case .name(let name):
+      slips.noteUse(ofItem: name)
       guard let item = declarations.optimizers[name] else {
         if optimizerEntries.contains(where: { $0.name == name }) {
           throw Diagnostic(
@@ -150,6 +151,11 @@ extension Elaborator {
       }
       return number
     }
+    func smallEpsilon() throws(Diagnostic) -> Double {
+      let epsilon = try hyper("epsilon")
+      checkEpsilon(epsilon, of: entry.name, at: values["epsilon"]!.range)
+      return epsilon
+    }
     let rate = values["rate"]!
     if rate.value.isConstant {
       _ = try hyper("rate")
@@ -173,7 +179,7 @@ extension Elaborator {
     case "rmsprop":
       rule = .rmsprop(
         rho: try hyper("rho", below: 1), momentum: try hyper("momentum", below: 1),
-        epsilon: try hyper("epsilon"))
+        epsilon: try smallEpsilon())
     default:
       let style = values["epsilonStyle"]!
       guard style.value == .word("keras") || style.value == .word("pytorch") else {
@@ -182,7 +188,7 @@ extension Elaborator {
       }
       rule = .adam(
         beta1: try hyper("beta1", below: 1), beta2: try hyper("beta2", below: 1),
-        epsilon: try hyper("epsilon"), pytorch: style.value == .word("pytorch"),
+        epsilon: try smallEpsilon(), pytorch: style.value == .word("pytorch"),
         decay: entry.name == "adamW" ? try hyper("weightDecay") : 0)
     }
     return Optimizer(owner: owner, rule: rule, rate: rate.value, rateRange: rate.range)

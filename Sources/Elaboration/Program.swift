@@ -228,12 +228,15 @@ package struct Program: Sendable {
   package var train: TrainProgram?
   package var samples: [SampleProgram]
   package var defaults: [DefaultInUse]
+  /// What is probably a slip of the pen, for `gan-compile explain`.
+  package var slips: [Diagnostic]
   package var warnings: [Diagnostic]
 
   package init(
     model: String, settings: [(name: String, value: String)], data: [DataDeclaration],
     states: [StateDeclaration], networks: [NetworkProgram], train: TrainProgram?,
-    samples: [SampleProgram], defaults: [DefaultInUse], warnings: [Diagnostic]
+    samples: [SampleProgram], defaults: [DefaultInUse], slips: [Diagnostic],
+    warnings: [Diagnostic]
   ) {
     self.model = model
     self.settings = settings
@@ -243,6 +246,7 @@ package struct Program: Sendable {
     self.train = train
     self.samples = samples
     self.defaults = defaults
+    self.slips = slips
     self.warnings = warnings
   }
 }
