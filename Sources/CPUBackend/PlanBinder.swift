@@ -48,7 +48,9 @@ struct PlanBinder {
           throw binding.unsupported("\(kernel) is not in the kernel table")
         }
       } catch {
-        throw EnvironmentFailure(error.message + place(node.origin), help: error.help)
+        let place = node.origin.provenance()
+        throw EnvironmentFailure(
+          error.message + (place.isEmpty ? "" : ", of \(place)"), help: error.help)
       }
     }
     bindCopies(context)
@@ -68,14 +70,6 @@ struct PlanBinder {
       for result in node.results { lasting.insert(result.index) }
     }
     return lasting
-  }
-
-  /// ` (line 12, generator/dense)`, or nothing.
-  private func place(_ origin: Origin) -> String {
-    var parts: [String] = []
-    if origin.line > 0 { parts.append("line \(origin.line)") }
-    if !origin.path.isEmpty { parts.append(origin.path) }
-    return parts.isEmpty ? "" : " (\(parts.joined(separator: ", ")))"
   }
 
   private func tensor(_ value: ValueID) -> BoundTensor {

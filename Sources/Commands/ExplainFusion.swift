@@ -147,7 +147,7 @@ struct FusionExplanation {
       text += " at \(file.map { $0 + ":" } ?? "")\(origin.line):\(origin.column)"
     }
     if !origin.path.isEmpty { text += " \(origin.path)" }
-    if let note = origin.notes.first, !note.hasPrefix("fused") { text += " (\(note))" }
+    if let note = origin.notes.first { text += " (\(note))" }
     return text
   }
 

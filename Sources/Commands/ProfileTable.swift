@@ -77,8 +77,7 @@ struct ProfileTable {
     let place = "line \(node.origin.line) \(node.origin.path)"
     if grouping == .line { return place }
     let types = graph.types(of: node.results).map(\.description).joined(separator: ", ")
-    let notes = node.origin.notes.isEmpty ? "" : " (\(node.origin.notes.joined(separator: "; ")))"
-    return "\(entry.kernel)  \(types)  \(place)\(notes)"
+    return "\(entry.kernel)  \(types)  \(node.origin.provenance())"
   }
 
   /// At most so many rows, then the sums.

@@ -53,13 +53,8 @@ struct StepTrace {
     var details: [(key: String, value: JSONValue)] = [
       ("operation", .string(node.operation.mnemonic)), ("results", .string(types)),
     ]
-    if node.origin.line > 0 {
-      let place = "\(file):\(node.origin.line):\(node.origin.column)"
-      details.append(("source", .string(place)))
-    }
-    if !node.origin.notes.isEmpty {
-      details.append(("notes", .string(node.origin.notes.joined(separator: "; "))))
-    }
+    let source = node.origin.provenance(file: file)
+    if !source.isEmpty { details.append(("source", .string(source))) }
     return details
   }
 }

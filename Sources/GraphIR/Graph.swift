@@ -22,30 +22,6 @@ package enum Stage: String, Hashable, Sendable, CaseIterable, Comparable {
   }
 }
 
-/// Where a node came from: a place in the program, the path of calls that led there, and what was done to it since.
-package struct Origin: Hashable, Sendable {
-  /// Line and column in the program, from 1; 0 where there is none.
-  package var line: Int32
-  package var column: Int32
-  /// The networks, blocks and layers around it, such as `generator/dense_1`.
-  package var path: String
-  /// What passes did: `adjoint of conv2d`, `fused from …`.
-  package var notes: [String]
-
-  package init(line: Int = 0, column: Int = 0, path: String = "", notes: [String] = []) {
-    self.line = Int32(clamping: line)
-    self.column = Int32(clamping: column)
-    self.path = path
-    self.notes = notes
-  }
-
-  package func noting(_ note: String) -> Origin {
-    var copy = self
-    if copy.notes.last != note { copy.notes.append(note) }
-    return copy
-  }
-}
-
 package struct Node: Sendable {
   package var operation: any Operation
   package var operands: [ValueID]

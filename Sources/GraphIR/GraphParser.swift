@@ -106,8 +106,13 @@ package struct GraphParser {
   }
 
   mutating func expectKeyword(_ keyword: String) throws(Diagnostic) {
-    guard token.kind == .word(keyword) else { throw unexpected("\"\(keyword)\"") }
+    guard try accept(keyword: keyword) else { throw unexpected("\"\(keyword)\"") }
+  }
+
+  mutating func accept(keyword: String) throws(Diagnostic) -> Bool {
+    guard token.kind == .word(keyword) else { return false }
     try advance()
+    return true
   }
 
   mutating func expectInt(_ what: String) throws(Diagnostic) -> Int {
@@ -306,18 +311,37 @@ package struct GraphParser {
   private mutating func origin() throws(Diagnostic) -> Origin {
     var origin = Origin()
     guard try accept("@") else { return origin }
-    origin.line = Int32(clamping: try expectInt("a line"))
-    try expect(":", "between line and column")
-    origin.column = Int32(clamping: try expectInt("a column"))
-    if case .string(let path) = token.kind {
-      origin.path = path
-      try advance()
-    }
+    (origin.line, origin.column, origin.path) = try place()
     if try accept("[") {
       repeat { origin.notes.append(try expectString("a note")) } while try accept(",")
       try expect("]", "after the notes")
     }
+    guard try accept(keyword: "of") else { return origin }
+    try expect("{", "before the parts")
+    repeat { origin.parts.append(try part()) } while try accept(",")
+    try expect("}", "after the parts")
     return origin
+  }
+
+  /// `["add", "multiply"] @ 14:8 "generator"`: what a fused node was made of at one place.
+  private mutating func part() throws(Diagnostic) -> Origin.Part {
+    var part = Origin.Part(labels: [], line: 0, column: 0, path: "")
+    try expect("[", "before the labels of a part")
+    repeat { part.labels.append(try expectString("a label")) } while try accept(",")
+    try expect("]", "after the labels")
+    try expect("@", "before the place of a part")
+    (part.line, part.column, part.path) = try place()
+    return part
+  }
+
+  /// `14:8 "generator"`
+  private mutating func place() throws(Diagnostic) -> (Int32, Int32, String) {
+    let line = Int32(clamping: try expectInt("a line"))
+    try expect(":", "between line and column")
+    let column = Int32(clamping: try expectInt("a column"))
+    guard case .string(let path) = token.kind else { return (line, column, "") }
+    try advance()
+    return (line, column, path)
   }
 }
 

@@ -113,6 +113,12 @@ package enum GraphPrinter {
     out += " @ \(origin.line):\(origin.column)"
     if !origin.path.isEmpty { out += " \(quoted(origin.path))" }
     if !origin.notes.isEmpty { out += " [\(list(origin.notes, quoted))]" }
+    guard !origin.parts.isEmpty else { return }
+    let parts = list(origin.parts) { part in
+      let path = part.path.isEmpty ? "" : " " + quoted(part.path)
+      return "[\(list(part.labels, quoted))] @ \(part.line):\(part.column)\(path)"
+    }
+    out += " of {\(parts)}"
   }
 
   private static func writeAttributes(of operation: any Operation, to out: inout String) {

@@ -33,7 +33,7 @@ package func differentiate(
     guard seeds.contains(where: { $0 != nil }), !node.operation.blocksGradient else { continue }
     let wanted = node.operands.map { dependent.contains($0) }
     guard wanted.contains(true) else { continue }
-    builder.origin = node.origin.noting("adjoint of \(node.operation.mnemonic)")
+    builder.origin = node.origin.noting(Origin.adjointNote(of: node.operation.mnemonic))
     var scope = GradientScope(
       builder: builder, operands: node.operands, results: node.results, seeds: seeds, wanted: wanted
     )

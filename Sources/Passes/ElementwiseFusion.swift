@@ -103,7 +103,7 @@ package struct FuseElementwise: FusingPass {
     let nodes = members.map { rewriter.old.nodes.elements[$0] }
     let made = RegionBuilder.build(nodes, rewriter.old, results: escaping)
     if !made.results.isEmpty {
-      rewriter.builder.origin = mergedOrigin(nodes.map(\.origin))
+      rewriter.builder.origin = Origin.merging(nodes)
       let fused = Fused(root: nil, region: made.region)
       let results = try rewriter.builder.add(fused, rewriter.values(made.inputs))
       for (old, new) in zip(made.results, results) { rewriter.replace(old, by: new) }
@@ -290,17 +290,4 @@ enum RegionBuilder {
     guard node.operation is StopGradient || node.operation is Convert else { return false }
     return graph.type(of: node.operands[0]) == graph.type(of: node.results[0])
   }
-}
-
-/// The origin of a node made of several: the last one's place and path, with the paths of all.
-func mergedOrigin(_ origins: [Origin]) -> Origin {
-  guard var merged = origins.last else { return Origin() }
-  guard origins.count > 1 else { return merged }
-  var paths: [String] = []
-  for origin in origins where !origin.path.isEmpty && !paths.contains(origin.path) {
-    paths.append(origin.path)
-  }
-  merged.notes = ["fused from \(origins.count) operations"]
-  if paths.count > 1 { merged.notes.append("with " + paths.dropLast().joined(separator: ", ")) }
-  return merged
 }

@@ -193,7 +193,7 @@ package struct FuseEpilogues: FusingPass {
     if rootEscapes { operation.region.results.append(.input(0)) }
 
     var operands = rewriter.values(root.operands)
-    builder.origin = mergedOrigin([root.origin, epilogue.node.origin])
+    builder.origin = Origin.merging([root, epilogue.node])
     for (operand, shape) in zip(epilogue.others, epilogue.shapes) {
       operands.append(try builder.reshape(rewriter.value(operand), shape))
     }

@@ -62,8 +62,8 @@ extension Plan {
     }
     let operands = node.operands.map(\.description).joined(separator: ", ")
     let head = "\(position): \(node.operation.mnemonic)(\(operands)) → "
-    let place = node.origin.line > 0 ? "  line \(node.origin.line)" : ""
-    return head + results.joined(separator: "; ") + place + "\n"
+    let origin = node.origin.provenance()
+    return head + results.joined(separator: "; ") + (origin.isEmpty ? "" : "  " + origin) + "\n"
   }
 
   private var totals: String {

@@ -118,9 +118,9 @@ final class LoadedGraph {
     guard let node = executable.plan.graph.producer(of: value) else {
       return "an input of the step"
     }
-    let origin = node.origin
-    let path = origin.path.isEmpty ? "" : " of \(origin.path)"
-    return "\(node.operation.mnemonic)\(path) (line \(origin.line))"
+    let what = node.origin.parts.isEmpty ? node.operation.mnemonic : "the kernel"
+    let place = node.origin.provenance(most: 8)
+    return place.isEmpty ? what : "\(what) of \(place)"
   }
 
   func type(ofOutput output: Int) -> TensorType { outputTypes[output] }

@@ -227,13 +227,13 @@ import Testing
       input %2 i32[] state count
       constant %7 f32[8, 8] constants+0 one element
       constant %10 i32[] constants+64
-      0: matmul(%0, %1) → %3 f32[2, 8] arena+256  line 3
-      1: tanh(%3) → %4 f32[2, 8] arena+256 over %3  line 3
-      2: sum(%4) → %5 f32[] arena+320  line 3
-      3: matmul(%0, %4) → %6 f32[8, 8] arena+0  line 3
-      4: multiply(%6, %7) → %8 f32[8, 8] arena+0 over %6  line 3
-      5: subtract(%1, %8) → %9 f32[8, 8] state w in place  line 3
-      6: add(%2, %10) → %11 i32[] arena+0  line 3
+      0: matmul(%0, %1) → %3 f32[2, 8] arena+256  3:1 net/dense
+      1: tanh(%3) → %4 f32[2, 8] arena+256 over %3  3:1 net/dense
+      2: sum(%4) → %5 f32[] arena+320  3:1 net/dense
+      3: matmul(%0, %4) → %6 f32[8, 8] arena+0  3:1 net/dense
+      4: multiply(%6, %7) → %8 f32[8, 8] arena+0 over %6  3:1 net/dense
+      5: subtract(%1, %8) → %9 f32[8, 8] state w in place  3:1 net/dense
+      6: add(%2, %10) → %11 i32[] arena+0  3:1 net/dense
       save %2 to arena+64
       copy %11 from arena+0 to state count: the old value is wanted at the end of the step
       output %9 f32[8, 8] state w from state w

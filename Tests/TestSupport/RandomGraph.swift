@@ -107,7 +107,14 @@ package struct RandomGraph {
     builder.origin = Origin(
       line: number(1...40), column: number(1...80),
       path: pick(["", "net", "net/dense", "other/a"]),
-      notes: pick([[], ["adjoint of add"], ["a \"note\"", "and\nanother"]]))
+      notes: pick([[], ["adjoint of add"], ["a \"note\"", "and\nanother"]]),
+      parts: pick([
+        [],
+        [
+          Origin.Part(labels: ["add", "of"], line: 3, column: 0, path: ""),
+          Origin.Part(labels: ["\"x\""], line: -1, column: 7, path: "net/a b"),
+        ],
+      ]))
     // Of fused graphs more often a recent value, so that there are long chains.
     let isRecent = options.fused && random.nextInt(below: 3) > 0
     let x = isRecent ? pick(values.suffix(6)) : pick(values)
