@@ -49,16 +49,47 @@ package struct OutputCopy: Hashable, Sendable {
   }
 }
 
-/// A stretch of the arena and the time it is held. For reports; the verifier does not trust it.
+/// A stretch of the arena and the time it is held: the source of every offset of the arena. The verifier does not trust
+/// the times of values and copies.
 package struct PlannedBuffer: Hashable, Sendable {
+  package enum Use: Hashable, Sendable {
+    /// Values that live in it one after the other or as views.
+    case values([ValueID])
+    /// The index of one of `outputCopies`.
+    case outputCopy(Int)
+    /// The index of one of `stateCopies` that goes through the arena.
+    case staging(Int)
+    /// The index of one of the `Workspace`s that were reserved.
+    case workspace(Int)
+  }
+  package var use: Use
   package var offset: Int
   /// A multiple of the alignment.
   package var bytes: Int
   /// Positions in `Plan.order`, both included; `order.count` is the end of the step, one more is after it.
   package var start: Int
   package var end: Int
-  /// The values that live in it one after the other or as views; empty for staging space.
-  package var values: [ValueID]
+  package init(use: Use, offset: Int, bytes: Int, start: Int, end: Int) {
+    self.use = use
+    self.offset = offset
+    self.bytes = bytes
+    self.start = start
+    self.end = end
+  }
+}
+
+/// Memory that a kernel has beside its operands and results: a temporary of one node, or a packed operand that several
+/// nodes read. A backend knows what it needs when it binds a plan; `Plan.reserving` finds the place.
+package struct Workspace: Hashable, Sendable {
+  package var bytes: Int
+  /// Positions in `Plan.order`, both included; from 0 to one more than `order.count` for what is kept from run to run.
+  package var start: Int
+  package var end: Int
+  package init(bytes: Int, start: Int, end: Int) {
+    self.bytes = bytes
+    self.start = start
+    self.end = end
+  }
 }
 
 package struct Plan: Sendable {
@@ -69,9 +100,11 @@ package struct Plan: Sendable {
   /// The nodes to run, in order; constants and reshapes in place are not among them.
   package var order: [NodeID]
   package var placements: Table<ValueTag, Placement>
-  /// Bytes of the arena: the exact high-water mark.
+  /// Bytes of the arena: the exact high-water mark of values, copies and workspaces.
   package var arenaBytes: Int
-  /// The largest sum of values alive at one time: no plan of this order can need less.
+  /// Bytes of the arena for values and copies alone: `arenaBytes` before workspaces were reserved.
+  package var valueBytes: Int
+  /// The largest sum of buffers held at one time: no plan of this order can need less.
   package var lowerBoundBytes: Int
   /// What the arena would be without any reuse.
   package var withoutReuseBytes: Int
@@ -86,7 +119,7 @@ package struct Plan: Sendable {
   package var inPlace: [[Int?]]
   /// Constants of one repeated value that only element-wise work reads: one element is stored for them.
   package var scalarConstants: BitSet
-  /// The arena as it was packed, by start.
+  /// The arena as it was packed, by start. `placements` in the arena and the offsets of copies follow from these.
   package var buffers: [PlannedBuffer]
 
   /// Whether running the plan may change a state.

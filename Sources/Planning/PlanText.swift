@@ -143,12 +143,20 @@ extension Plan {
   }
 
   private func bufferText(_ buffer: PlannedBuffer) -> String {
-    guard let first = buffer.values.first else {
-      return "\(bytesText(buffer.bytes)) staging"
-    }
-    let more = buffer.values.count > 1 ? " and \(buffer.values.count - 1) more" : ""
+    let size = bytesText(buffer.bytes)
     let time = "\(buffer.start)–\(min(buffer.end, order.count))"
-    var text = "\(bytesText(buffer.bytes)) \(first)\(more) \(graph.type(of: first)) at \(time)"
+    switch buffer.use {
+    case .values(let values): return "\(size) " + valuesText(values, time)
+    case .outputCopy(let index): return "\(size) copy of output \(outputCopies[index].value)"
+    case .staging(let index): return "\(size) staging of state \(stateCopies[index].state)"
+    case .workspace: return "\(size) workspace at \(time)"
+    }
+  }
+
+  private func valuesText(_ values: [ValueID], _ time: String) -> String {
+    let first = values[0]
+    let more = values.count > 1 ? " and \(values.count - 1) more" : ""
+    var text = "\(first)\(more) \(graph.type(of: first)) at \(time)"
     if let producer = graph.values[first].producer {
       let node = graph.nodes[producer]
       text += " \(node.operation.mnemonic)"

@@ -49,6 +49,14 @@ private struct SymbolicMemory {
   private var views: [[ValueID]]
   /// What each state's buffer holds at the end, where a copy has filled it.
   private var copied: [String: ValueID] = [:]
+  /// Workspaces by the position at which they are first written, and those that kernels hold now.
+  private var workspaces: [Int: [HeldWorkspace]] = [:]
+  private var held: [HeldWorkspace] = []
+
+  private struct HeldWorkspace {
+    var extent: Extent
+    var end: Int
+  }
 
   init(_ plan: Plan) {
     self.plan = plan
@@ -65,6 +73,11 @@ private struct SymbolicMemory {
       if extents[node.results[0].index] != nil {
         views[node.operands[0].index].append(node.results[0])
       }
+    }
+    for buffer in plan.buffers {
+      guard case .workspace = buffer.use else { continue }
+      let extent = Extent(space: .arena, start: buffer.offset, end: buffer.offset + buffer.bytes)
+      workspaces[buffer.start, default: []].append(HeldWorkspace(extent: extent, end: buffer.end))
     }
   }
 
@@ -174,7 +187,34 @@ private struct SymbolicMemory {
     }
     try verifyViews()
     for input in graph.inputs { come(input.value) }
-    for id in plan.order { try run(id) }
+    for (position, id) in plan.order.enumerated() {
+      try holdWorkspaces(at: position)
+      try run(id)
+    }
+    try holdWorkspaces(at: plan.order.count)
+    guard workspaces.isEmpty else {
+      throw InternalError("a workspace of plan \"\(graph.name)\" begins outside the step")
+    }
+  }
+
+  /// Kernels write their workspaces before they have read their operands: what is there is lost.
+  private mutating func holdWorkspaces(at position: Int) throws(InternalError) {
+    held.removeAll { $0.end < position }
+    for workspace in workspaces.removeValue(forKey: position) ?? [] {
+      let extent = workspace.extent
+      guard extent.start >= 0, extent.start % Plan.alignment == 0, extent.end <= plan.arenaBytes
+      else { throw InternalError("a workspace of plan \"\(graph.name)\" lies outside the arena") }
+      try expectUnheld(extent, "a workspace at \(position)")
+      invalidate(extent)
+      held.append(workspace)
+    }
+  }
+
+  /// Nothing may be written where a kernel holds memory of its own.
+  private func expectUnheld(_ extent: Extent, _ what: String) throws(InternalError) {
+    if held.contains(where: { $0.extent.overlaps(extent) }) {
+      throw InternalError("\(what) of plan \"\(graph.name)\" lies in a workspace that is held")
+    }
   }
 
   private mutating func run(_ id: NodeID) throws(InternalError) {
@@ -195,6 +235,7 @@ private struct SymbolicMemory {
       if written.contains(where: { $0.overlaps(extent) }) {
         throw InternalError("\(describe(id)) writes two results to the same place")
       }
+      try expectUnheld(extent, "\(result)")
       written.append(extent)
       try verifyOverwriting(id, node, result, extent)
     }
@@ -323,6 +364,7 @@ private struct SymbolicMemory {
     guard extent.end <= plan.arenaBytes else {
       throw InternalError("a copy of plan \"\(graph.name)\" lies outside the arena")
     }
+    try expectUnheld(extent, "a copy")
     invalidate(extent)
   }
 

@@ -15,78 +15,53 @@ package struct Planner {
     var plan = Plan(
       graph: graph, order: order,
       placements: Table(repeating: .none, count: graph.values.count), arenaBytes: 0,
-      lowerBoundBytes: 0, withoutReuseBytes: 0, constantBytes: 0,
-      stateCopies: sharing.stateCopies, outputCopies: [], outputPlacements: [],
+      valueBytes: 0, lowerBoundBytes: 0, withoutReuseBytes: withoutReuse(graph, sharing),
+      constantBytes: 0, stateCopies: sharing.stateCopies, outputCopies: [], outputPlacements: [],
       inPlace: sharing.inPlace, scalarConstants: scalarConstants(graph), buffers: [])
-    placeArena(&plan, sharing)
+    orderCopies(&plan, sharing)
     placeRest(&plan, sharing)
-    for (index, output) in graph.outputs.enumerated() {
-      let saved = plan.outputCopies.first { $0.output == index }
-      plan.outputPlacements.append(
-        saved.map { .arena($0.offset) } ?? plan.placements[output.value])
-    }
-    for (index, output) in graph.outputs.enumerated() {
-      if case .state(let name) = output.role { plan.outputPlacements[index] = .state(name) }
-    }
+    plan.buffers = valueBuffers(graph, sharing)
+    addCopyBuffers(&plan, sharing)
+    plan.packArena()
     return plan
   }
 
   // MARK: Arena
 
-  private func placeArena(_ plan: inout Plan, _ sharing: StoragePlan) {
-    let graph = plan.graph
-    let finish = sharing.finish
-    var items: [PackingItem] = []
-    var members: [[ValueID]] = []
-    var itemOfStorage = [Int](repeating: -1, count: sharing.storages.count)
+  /// A buffer for each storage in the arena, in the order of their first values; offsets are not known yet.
+  private func valueBuffers(_ graph: Graph, _ sharing: StoragePlan) -> [PlannedBuffer] {
+    var members: [[ValueID]] = Array(repeating: [], count: sharing.storages.count)
+    var storages: [Int] = []
     for value in graph.values.ids {
       guard let storage = sharing.storage(of: value), sharing.storages[storage].home == .arena
       else { continue }
-      if itemOfStorage[storage] < 0 {
-        itemOfStorage[storage] = items.count
-        let held = sharing.storages[storage]
-        items.append(
-          PackingItem(bytes: aligned(held.bytes), start: held.start, end: held.end))
-        members.append([])
-      }
-      members[itemOfStorage[storage]].append(value)
+      if members[storage].isEmpty { storages.append(storage) }
+      members[storage].append(value)
     }
-    // Old states that are wanted after the step, and states that exchange their values, go through the arena.
-    for index in sharing.savedOutputs {
-      let value = graph.outputs[index].value
-      plan.outputCopies.append(OutputCopy(output: index, value: value, offset: items.count))
-      let bytes = aligned(graph.type(of: value).byteCount)
-      items.append(PackingItem(bytes: bytes, start: finish, end: finish + 1))
-      members.append([])
+    return storages.map { index in
+      let storage = sharing.storages[index]
+      return PlannedBuffer(
+        use: .values(members[index]), offset: 0, bytes: aligned(storage.bytes),
+        start: storage.start, end: storage.end)
     }
-    orderCopies(&plan, sharing)
-    for index in plan.stateCopies.indices where plan.stateCopies[index].staging != nil {
-      plan.stateCopies[index].staging = items.count
-      let bytes = aligned(graph.type(of: plan.stateCopies[index].value).byteCount)
-      items.append(PackingItem(bytes: bytes, start: finish, end: finish))
-      members.append([])
-    }
+  }
 
-    let packing = items.isEmpty ? Packing(offsets: [], height: 0) : Packing.pack(items)
-    plan.arenaBytes = packing.height
-    plan.lowerBoundBytes = Packing.lowerBound(items)
-    plan.withoutReuseBytes = withoutReuse(graph, sharing)
-    for (index, item) in items.enumerated() {
-      let offset = packing.offsets[index]
-      for value in members[index] { plan.placements[value] = .arena(offset) }
+  /// Old states that are wanted after the step, and states that exchange their values, go through the arena.
+  private func addCopyBuffers(_ plan: inout Plan, _ sharing: StoragePlan) {
+    let graph = plan.graph
+    func add(_ use: PlannedBuffer.Use, _ value: ValueID, until end: Int) {
       plan.buffers.append(
         PlannedBuffer(
-          offset: offset, bytes: item.bytes, start: item.start, end: item.end,
-          values: members[index]))
+          use: use, offset: 0, bytes: aligned(graph.type(of: value).byteCount),
+          start: sharing.finish, end: end))
     }
-    plan.buffers.sort { ($0.start, $0.offset) < ($1.start, $1.offset) }
-    for index in plan.outputCopies.indices {
-      plan.outputCopies[index].offset = packing.offsets[plan.outputCopies[index].offset]
+    for output in sharing.savedOutputs {
+      let value = graph.outputs[output].value
+      add(.outputCopy(plan.outputCopies.count), value, until: sharing.finish + 1)
+      plan.outputCopies.append(OutputCopy(output: output, value: value, offset: 0))
     }
-    for index in plan.stateCopies.indices {
-      if let item = plan.stateCopies[index].staging {
-        plan.stateCopies[index].staging = packing.offsets[item]
-      }
+    for (index, copy) in plan.stateCopies.enumerated() where copy.staging != nil {
+      add(.staging(index), copy.value, until: sharing.finish)
     }
   }
 
@@ -100,7 +75,7 @@ package struct Planner {
   }
 
   /// Orders the state copies so that a state is read before it is overwritten. Where that is a circle, one value is
-  /// marked for staging (with 0, replaced by the caller), which makes it independent of the order.
+  /// marked for staging (at 0 until the arena is packed), which makes it independent of the order.
   private func orderCopies(_ plan: inout Plan, _ sharing: StoragePlan) {
     var rest = plan.stateCopies
     var ordered: [StateCopy] = []

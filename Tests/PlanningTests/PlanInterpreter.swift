@@ -1,6 +1,7 @@
 // Runs a plan on the host: every value is read from and written to the place the plan gives it, 4 bytes an element,
 // and each node is computed by its own evaluator. In: a plan and inputs. Out: outputs and states. If the plan lets
-// two values overlap that must not, the numbers come out wrong.
+// two values overlap that must not, the numbers come out wrong. Workspaces are filled when their kernels would write them
+// and must hold the same until their end.
 
 import Basics
 import GraphIR
@@ -12,6 +13,8 @@ struct PlanInterpreter {
   var arena: [Double]
   var states: [String: HostTensor]
   var inputs: [HostTensor]
+  /// Whether every workspace held what was written to it.
+  private(set) var workspacesAreKept = true
 
   init(_ plan: Plan, inputs: [HostTensor]) {
     self.plan = plan
@@ -52,10 +55,34 @@ struct PlanInterpreter {
     }
   }
 
+  private func workspaces(_ wanted: (PlannedBuffer) -> Bool) -> [(index: Int, range: Range<Int>)] {
+    plan.buffers.compactMap { buffer in
+      guard case .workspace(let index) = buffer.use, wanted(buffer) else { return nil }
+      return (index, buffer.offset / 4..<(buffer.offset + buffer.bytes) / 4)
+    }
+  }
+
+  /// Before the node at a position reads its operands.
+  private mutating func fillWorkspaces(at position: Int) {
+    for (index, range) in workspaces({ $0.start == position }) {
+      for place in range { arena[place] = Double(index) + 0.5 }
+    }
+  }
+
+  /// After the node at a position has written its results.
+  private mutating func checkWorkspaces(at position: Int) {
+    for (index, range) in workspaces({ $0.start <= position && position <= $0.end })
+    where !arena[range].allSatisfy({ $0 == Double(index) + 0.5 }) {
+      workspacesAreKept = false
+    }
+  }
+
   /// One step; the outputs in order.
   mutating func run() -> [HostTensor] {
     let graph = plan.graph
-    for id in plan.order {
+    for (position, id) in plan.order.enumerated() {
+      fillWorkspaces(at: position)
+      defer { checkWorkspaces(at: position) }
       let node = graph.nodes[id]
       let operands = node.operands.map { read($0, at: plan.placements[$0]) }
       let results = node.operation.evaluate(operands, results: graph.types(of: node.results))
@@ -75,6 +102,7 @@ struct PlanInterpreter {
       let source = copy.staging.map { Placement.arena($0) } ?? plan.placements[copy.value]
       write(read(copy.value, at: source), at: .state(copy.state))
     }
+    checkWorkspaces(at: plan.order.count + 1)
     return graph.outputs.indices.map {
       read(graph.outputs[$0].value, at: plan.outputPlacements[$0])
     }

@@ -262,7 +262,7 @@ import Testing
         64 B %3 and 1 more f32[2, 8] at 0–3 matmul net/dense line 3
         64 B %5 f32[] at 2–7 sum net/dense line 3
         64 B %11 i32[] at 6–7 add net/dense line 3
-        64 B staging
+        64 B copy of output %2
 
       """
     #expect(plan.memoryText() == memory)
