@@ -97,7 +97,8 @@ let package = Package(
     .testTarget(
       name: "CPUBackendTests",
       dependencies: [
-        "CPUBackend", "Operators", "Passes", "Planning", "TestSupport", "AllocationCounter",
+        "CPUBackend", "Operators", "Elaboration", "Passes", "Planning", "TestSupport",
+        "AllocationCounter",
       ]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
     .testTarget(

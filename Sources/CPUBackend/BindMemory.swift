@@ -33,10 +33,17 @@ final class BindMemory {
   }
 }
 
+/// Memory that each thread has for itself while it runs a launch: `stride` bytes from `base`, or none.
+struct ThreadScratch {
+  var base: UnsafeMutableRawPointer?
+  var stride: Int
+}
+
 /// A kernel with everything resolved. Trivial, so that the step's loop touches no reference counts.
 struct Launch {
   var kernel: Kernel
   var arguments: UnsafeRawPointer
+  var scratch: ThreadScratch
   var shares: Int
   /// The node it belongs to; −1 for the end of the step.
   var node: Int32

@@ -22,8 +22,6 @@ package final class CPUExecutable: Executable, Tracing {
   private let addresses: Addresses
   /// Argument structs; the launches point into it.
   private let bindings: BindMemory
-  private let scratch: Arena
-  private let scratchStride: Int
   private let launches: UnsafeMutableBufferPointer<Launch>
   private let states: CPUStateStore
   private let changesStates: Bool
@@ -35,32 +33,28 @@ package final class CPUExecutable: Executable, Tracing {
   private var recorder: TraceRecorder?
 
   init(_ plan: Plan, _ backend: CPUBackend, _ states: CPUStateStore) throws(EnvironmentFailure) {
-    self.plan = plan
     self.backend = backend
     self.states = states
     changesStates = plan.changesStates
     pool = backend.pool
-    // First only to measure what kernels ask for; nothing is written there.
-    let trial = try Addresses(plan, states, arenaBytes: plan.arenaBytes)
-    let workspace = try PlanBinder(plan: plan, addresses: trial, backend: backend)
-      .bind(BindMemory()).requests.layout(plan)
-    addresses = try Addresses(plan, states, arenaBytes: workspace.layout.byteCount)
+    addresses = try Addresses(plan, states)
+    // First only to learn what kernels ask for; nothing is written there.
+    let measured = try PlanBinder(plan: plan, addresses: addresses, backend: backend)
+      .bind(BindMemory())
+    let (plan, requests) = measured.requests.reserved(in: plan)
+    self.plan = plan
+    try addresses.makeArena(plan)
     bindings = BindMemory()
     let context = try PlanBinder(plan: plan, addresses: addresses, backend: backend)
-      .bind(bindings, workspace: workspace)
-    // Threads' scratch does not start at equal places of a page, so that they do not compete for cache sets.
-    scratchStride = context.scratchBytes == 0 ? 0 : context.scratchBytes + 256
-    scratch = try Arena(
-      byteCount: scratchStride * backend.threads, for: "the scratch of \(backend.threads) threads")
+      .bind(bindings, requests: requests)
     launches = .allocate(capacity: context.launches.count)
     _ = launches.initialize(from: context.launches)
     kernelNames = context.kernelNames
     memory = [
-      MemoryUse("arena", plan.arenaBytes),
+      MemoryUse("arena", plan.valueBytes),
       MemoryUse("constants", addresses.constants.byteCount),
       MemoryUse("inputs", addresses.inputBytes),
-      MemoryUse("workspace", addresses.arena.byteCount - plan.arenaBytes),
-      MemoryUse("scratch", scratch.byteCount),
+      MemoryUse("workspace", plan.arenaBytes - plan.valueBytes),
     ]
   }
 
@@ -107,8 +101,8 @@ package final class CPUExecutable: Executable, Tracing {
   @inline(__always)
   private func run(_ launch: Launch) {
     pool.run(
-      launch.kernel, launch.arguments, scratch: scratchStride == 0 ? nil : scratch.base,
-      scratchStride: scratchStride, shares: launch.shares)
+      launch.kernel, launch.arguments, scratch: launch.scratch.base,
+      scratchStride: launch.scratch.stride, shares: launch.shares)
   }
 
   package func runChecked() -> ValueID? {
@@ -196,7 +190,7 @@ package final class CPUExecutable: Executable, Tracing {
 
 /// Where every placement of a plan is.
 final class Addresses {
-  let arena: Arena
+  private(set) var arena: Arena
   let constants: Arena
   private let inputs: Arena
   private var inputOffsets: [Int] = []
@@ -204,10 +198,9 @@ final class Addresses {
   /// For lookup only.
   private var states: [String: Arena] = [:]
 
-  /// `arenaBytes` are those of the plan and more for what kernels ask for.
-  init(_ plan: Plan, _ store: CPUStateStore, arenaBytes: Int) throws(EnvironmentFailure) {
+  init(_ plan: Plan, _ store: CPUStateStore) throws(EnvironmentFailure) {
     let graph = plan.graph
-    arena = try Arena(byteCount: arenaBytes, for: "the arena of \"\(graph.name)\"")
+    arena = try Self.arena(plan)
     constants = try Arena(byteCount: plan.constantBytes, for: "constants")
     var offset = 0
     for input in graph.inputs {
@@ -228,6 +221,13 @@ final class Addresses {
     }
     fillConstants(plan)
   }
+
+  private static func arena(_ plan: Plan) throws(EnvironmentFailure) -> Arena {
+    try Arena(byteCount: plan.arenaBytes, for: "the arena of \"\(plan.graph.name)\"")
+  }
+
+  /// Replaces the arena, of which nothing was used, by that of a plan which reserves workspaces too.
+  func makeArena(_ plan: Plan) throws(EnvironmentFailure) { arena = try Self.arena(plan) }
 
   func pointer(_ placement: Placement) -> UnsafeMutableRawPointer {
     switch placement {

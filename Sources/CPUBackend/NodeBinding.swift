@@ -8,24 +8,20 @@ import Planning
 
 /// Binds one plan. Nodes ask for temporaries, which are theirs alone, and for packed right operands, which other nodes may
 /// read too (a discriminator's weights, for real and for generated images); those of lasting values stay until a state
-/// changes. A first pass over the plan measures what is asked for (`requests`), with addresses that are never used; from it
-/// follows where everything lies (`Workspace`), and a second pass binds for good.
+/// changes. A first pass over the plan notes what is asked for (`requests`), with addresses that are never used; the plan
+/// then finds a place for it all, and a second pass, which asks for the same in the same order, binds for good.
 final class BindContext {
   let table: KernelTable
   let memory: BindMemory
   let threads: Int
-  /// The start of the arena, and where in it everything lies; nil in the first pass.
+  /// The start of the arena.
   private let base: UnsafeMutableRawPointer
-  private let workspace: Workspace?
-  private(set) var requests = WorkspaceRequests()
+  private(set) var requests: WorkspaceRequests
   /// Values that change only when a state does; what is packed of them is made once and kept.
   private let lasting: BitSet
   private var isPreparing = false
-  private var position = -1
-  private var temporaryUsed = 0
   /// Packed operands that are there already. For lookup only.
   private var sharedPacks: [PackKey: UnsafeMutablePointer<Float>] = [:]
-  private(set) var scratchBytes = 0
   private(set) var launches: [Launch] = []
   private(set) var kernelNames: [String] = []
   /// The node that is being bound.
@@ -36,40 +32,24 @@ final class BindContext {
 
   init(
     _ table: KernelTable, _ memory: BindMemory, threads: Int, lasting: BitSet,
-    base: UnsafeMutableRawPointer, workspace: Workspace?
+    base: UnsafeMutableRawPointer, requests: WorkspaceRequests
   ) {
     self.lasting = lasting
     self.table = table
     self.memory = memory
     self.threads = threads
     self.base = base
-    self.workspace = workspace
+    self.requests = requests
   }
 
-  /// Goes on to the next position of the order, and forgets the temporaries of the node before.
+  /// Goes on to the next position of the order.
   func startNode(_ index: Int32) {
     node = index
-    position += 1
-    temporaryUsed = 0
     requests.startNode()
   }
 
   /// A temporary until the end of the node.
-  func temporary(bytes: Int) -> UnsafeMutableRawPointer {
-    requests.addTemporary(bytes: bytes)
-    return ownMemory(bytes: bytes)
-  }
-
-  private func ownMemory(bytes: Int) -> UnsafeMutableRawPointer {
-    let place = workspace?.temporaries[position]
-    let pointer = base + (place?.offset ?? 0) + temporaryUsed
-    temporaryUsed += aligned(bytes)
-    // Beyond its place lies what other nodes hold.
-    if let place {
-      precondition(temporaryUsed <= place.bytes, "a node asks for more memory than when measured")
-    }
-    return pointer
-  }
+  func temporary(bytes: Int) -> UnsafeMutableRawPointer { base + requests.temporary(bytes: bytes) }
 
   func temporary(floats count: Int) -> UnsafeMutablePointer<Float> {
     temporary(bytes: count * 4).assumingMemoryBound(to: Float.self)
@@ -86,20 +66,19 @@ final class BindContext {
   func packed(_ key: PackKey, floats: Int, pack: (UnsafeMutablePointer<Float>) -> Void)
     -> UnsafeMutablePointer<Float>
   {
-    if let known = sharedPacks[key] { return known }
-    let lasts = key.identity.map { lasting.contains($0) } ?? false
-    if key.identity == nil {
-      requests.addTemporary(bytes: floats * 4)
-    } else {
-      requests.addPack(key, bytes: floats * 4, lasts: lasts)
+    if let known = sharedPacks[key] {
+      requests.readAgain(key)
+      return known
     }
-    let target: UnsafeMutablePointer<Float>
-    if key.identity != nil, let offset = workspace?.packs[key] {
-      target = (base + offset).assumingMemoryBound(to: Float.self)
-      sharedPacks[key] = target
-    } else {
-      target = ownMemory(bytes: floats * 4).assumingMemoryBound(to: Float.self)
+    guard let identity = key.identity else {
+      let target = temporary(floats: floats)
+      pack(target)
+      return target
     }
+    let lasts = lasting.contains(identity)
+    let offset = requests.pack(key, bytes: floats * 4, lasts: lasts)
+    let target = (base + offset).assumingMemoryBound(to: Float.self)
+    sharedPacks[key] = target
     isPreparing = lasts
     pack(target)
     isPreparing = false
@@ -125,14 +104,27 @@ final class BindContext {
     if unsafeBitCast(kernel, to: Int.self) == BindContext.unfilled, missingKernel == nil {
       missingKernel = name
     }
-    scratchBytes = max(scratchBytes, (scratch + 63) / 64 * 64)
     let shares = threads == 1 ? 1 : max(1, min(tasks, threads * 4))
     let index = kernelNames.firstIndex(of: name) ?? kernelNames.count
     if index == kernelNames.count { kernelNames.append(name) }
     launches.append(
       Launch(
-        kernel: kernel, arguments: UnsafeRawPointer(stored), shares: shares, node: node,
-        name: Int32(index), isPreparation: isPreparing))
+        kernel: kernel, arguments: UnsafeRawPointer(stored), scratch: threadScratch(scratch),
+        shares: shares, node: node, name: Int32(index), isPreparation: isPreparing))
+  }
+
+  /// Bytes of scratch that are worth keeping in a core's own cache from kernel to kernel. What is larger does not fit
+  /// there anyway.
+  private static let cachedScratch = 512 << 10
+
+  /// So many bytes for each thread. The parts do not start at equal places of a page, so that threads do not compete for
+  /// cache sets.
+  private func threadScratch(_ bytes: Int) -> ThreadScratch {
+    guard bytes > 0 else { return ThreadScratch(base: nil, stride: 0) }
+    let stride = aligned(bytes) + 256
+    let offset = requests.scratch(
+      bytes: stride * threads, isCommon: bytes <= BindContext.cachedScratch)
+    return ThreadScratch(base: base + offset, stride: stride)
   }
 }
 

@@ -30,12 +30,13 @@ struct PlanBinder {
     self.roots = roots
   }
 
+  /// Without requests of an earlier binding, this one notes what is asked for, and its launches must not run.
   func bind(
-    _ memory: BindMemory, workspace: Workspace? = nil
+    _ memory: BindMemory, requests: WorkspaceRequests? = nil
   ) throws(EnvironmentFailure) -> BindContext {
     let context = BindContext(
       backend.table, memory, threads: backend.threads, lasting: lastingValues(),
-      base: addresses.arena.base, workspace: workspace)
+      base: addresses.arena.base, requests: requests ?? WorkspaceRequests(for: plan))
     for id in plan.order {
       let node = plan.graph.nodes[id]
       context.startNode(Int32(id.index))

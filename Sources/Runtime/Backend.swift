@@ -15,7 +15,7 @@ package protocol StateStore: AnyObject {
 
 /// Memory that an executable holds, for reports.
 package struct MemoryUse: Hashable, Sendable {
-  /// `arena`, `constants`, `inputs`, `workspace`, `scratch`.
+  /// `arena`, `constants`, `inputs`, `workspace`.
   package var name: String
   package var bytes: Int
   package init(_ name: String, _ bytes: Int) {
@@ -26,6 +26,7 @@ package struct MemoryUse: Hashable, Sendable {
 
 /// A plan bound to kernels and to the states of a store.
 package protocol Executable: AnyObject {
+  /// The plan that it runs: the one that was loaded, with what kernels need reserved in its arena.
   var plan: Plan { get }
   /// Fills an input that is not a state; `index` counts the graph's inputs.
   func write(input index: Int, _ bytes: UnsafeRawBufferPointer)
@@ -33,7 +34,8 @@ package protocol Executable: AnyObject {
   func run()
   /// The bytes of an output; `index` counts the graph's outputs. Valid until the next run.
   func read(output index: Int, into bytes: UnsafeMutableRawBufferPointer)
-  /// What it allocated when it was loaded; the arena's entry equals the plan's.
+  /// What it allocated when it was loaded. `arena` is what values take, `workspace` what kernels need beyond it; together
+  /// they are the arena of `plan`.
   var memory: [MemoryUse] { get }
   /// Runs once and returns the first computed f32 value that holds an infinity or NaN, in the order of the plan. Where
   /// a backend cannot look between its kernels, the first such output.

@@ -200,8 +200,12 @@ import Testing
     let (graph, inputs) = try randomGraph(1)
     let loaded = try Loaded(graph, CPUBackend(threads: 1), inputs)
     let plan = loaded.executable.plan
-    #expect(loaded.executable.memory.first { $0.name == "arena" }?.bytes == plan.arenaBytes)
-    #expect(loaded.executable.memory.first { $0.name == "constants" }?.bytes == plan.constantBytes)
+    let memory = Dictionary(
+      uniqueKeysWithValues: loaded.executable.memory.map { ($0.name, $0.bytes) })
+    #expect(memory["arena"] == Planner().plan(graph).arenaBytes)
+    #expect(memory["workspace"] ?? 0 > 0)
+    #expect((memory["arena"] ?? 0) + (memory["workspace"] ?? 0) == plan.arenaBytes)
+    #expect(memory["constants"] == plan.constantBytes)
   }
 
   @Test func nonFiniteNumbersAreFound() throws {

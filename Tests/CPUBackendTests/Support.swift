@@ -56,9 +56,8 @@ final class Loaded {
         try states.declare(name, graph.type(of: output.value))
       }
     }
-    let plan = Planner().plan(graph)
-    try PlanVerifier().verify(plan)
-    executable = try backend.load(plan, states: states)
+    executable = try backend.load(Planner().plan(graph), states: states)
+    try PlanVerifier().verify(executable.plan)
     for (index, input) in graph.inputs.enumerated() {
       if case .state = input.role { continue }
       Lanes.bytes(inputs[index]).withUnsafeBytes { [executable] in
