@@ -126,6 +126,7 @@ package enum BenchCommand {
       times: Spread(milliseconds: times), examples: timed.examplesPerStep, losses: losses,
       written: try writtenCost(timed.program), run: executable.plan.graph.cost,
       limits: try limits.measuredAgain(), memory: executable.memory,
+      lowerBoundBytes: executable.plan.lowerBoundBytes,
       stateBytes: timed.stateBytes, residentBytes: resident, firstStep: firstStep,
       coldStart: coldStart, sample: drawn)
   }

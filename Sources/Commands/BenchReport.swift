@@ -25,6 +25,8 @@ struct BenchReport {
   var run: Cost
   var limits: MachineLimits
   var memory: [MemoryUse]
+  /// What an arena for values and kernels' own memory needs at least.
+  var lowerBoundBytes: Int
   var stateBytes: Int
   var residentBytes: Int?
   /// Seconds of the first step alone.
@@ -33,8 +35,10 @@ struct BenchReport {
   var coldStart: Double?
   var sample: Sample?
 
-  private var arenaBytes: Int { memory.first { $0.name == "arena" }?.bytes ?? 0 }
+  private var arenaBytes: Int { bytes("arena") }
+  private var workspaceBytes: Int { bytes("workspace") }
   private var plannedBytes: Int { memory.reduce(stateBytes) { $0 + $1.bytes } }
+  private func bytes(_ name: String) -> Int { memory.first { $0.name == name }?.bytes ?? 0 }
   private var imagesPerSecond: Double? { examples.map { Double($0) / times.median * 1000 } }
   /// Operations a second at the median.
   private func rate(_ cost: Cost) -> Double { cost.flops / times.median * 1000 }
@@ -57,8 +61,8 @@ struct BenchReport {
     rows.append(
       (
         "planned memory",
-        "\(byteText(arenaBytes)) of activations, \(byteText(stateBytes)) of states, "
-          + "\(byteText(plannedBytes)) in all"
+        "\(byteText(arenaBytes)) of activations, \(byteText(workspaceBytes)) of kernels' own, "
+          + "\(byteText(stateBytes)) of states, \(byteText(plannedBytes)) in all"
       ))
     if let residentBytes {
       rows.append(("resident memory", "\(byteText(residentBytes)) at most"))
@@ -99,7 +103,10 @@ struct BenchReport {
     ]
     members += limits.members
     members += [
-      (key: "arena_bytes", value: .int(arenaBytes)), (key: "state_bytes", value: .int(stateBytes)),
+      (key: "arena_bytes", value: .int(arenaBytes)),
+      (key: "workspace_bytes", value: .int(workspaceBytes)),
+      (key: "arena_lower_bound", value: .int(lowerBoundBytes)),
+      (key: "state_bytes", value: .int(stateBytes)),
       (key: "planned_bytes", value: .int(plannedBytes)),
       (key: "resident_bytes", value: number(residentBytes)),
       (key: "first_step_ms", value: number(firstStep * 1000)),

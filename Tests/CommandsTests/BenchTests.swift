@@ -68,7 +68,8 @@ private let tiny = """
       json.objectValue?.map(\.key) == [
         "model", "backend", "steps", "images_per_step", "ms_median", "ms_min", "ms_max",
         "images_per_second", "written", "run", "peak_gflops", "bandwidth_gb_s", "arena_bytes",
-        "state_bytes", "planned_bytes", "resident_bytes", "first_step_ms", "cold_start_s",
+        "workspace_bytes", "arena_lower_bound", "state_bytes", "planned_bytes", "resident_bytes",
+        "first_step_ms", "cold_start_s",
         "reports", "sample",
       ])
     #expect(json["model"]?.stringValue == "tiny")
@@ -79,8 +80,12 @@ private let tiny = """
     }
     for key in [
       "ms_median", "images_per_second", "peak_gflops", "bandwidth_gb_s", "arena_bytes",
-      "state_bytes", "planned_bytes", "first_step_ms",
+      "workspace_bytes", "state_bytes", "planned_bytes", "first_step_ms",
     ] { positive(json[key], key) }
+    func bytes(_ key: String) -> Int { json[key]?.intValue ?? 0 }
+    let arena = bytes("arena_bytes") + bytes("workspace_bytes")
+    #expect(bytes("arena_lower_bound") > 0 && bytes("arena_lower_bound") <= arena)
+    #expect(bytes("planned_bytes") >= arena + bytes("state_bytes"))
     #if os(Linux)
       for key in ["resident_bytes", "cold_start_s"] { positive(json[key], key) }
     #endif
