@@ -54,6 +54,9 @@ package final class CPUBackend: Backend {
     guard let store = states as? CPUStateStore else {
       throw EnvironmentFailure("the states are on another device")
     }
-    return try CPUExecutable(plan, self, store)
+    let executable = try CPUExecutable(plan, self, store)
+    // What passes and a first binding took would stay resident for as long as the executable runs.
+    process_release_freed_memory()
+    return executable
   }
 }

@@ -60,14 +60,14 @@ package final class CPUExecutable: Executable, Tracing {
 
   deinit { launches.deallocate() }
 
-  package func write(input index: Int, _ bytes: UnsafeRawBufferPointer) {
+  package func fill<Failure: Error>(
+    input index: Int, _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) {
     let input = plan.graph.inputs[index]
     if case .state = input.role { preconditionFailure("states are written through their store") }
-    precondition(
-      bytes.count == plan.graph.type(of: input.value).byteCount, "the input has another size")
-    if let source = bytes.baseAddress {
-      memcpy(addresses.pointer(.input(index)), source, bytes.count)
-    }
+    try body(
+      UnsafeMutableRawBufferPointer(
+        start: addresses.pointer(.input(index)), count: plan.graph.type(of: input.value).byteCount))
   }
 
   package func read(output index: Int, into bytes: UnsafeMutableRawBufferPointer) {

@@ -28,8 +28,11 @@ package struct MemoryUse: Hashable, Sendable {
 package protocol Executable: AnyObject {
   /// The plan that it runs: the one that was loaded, with what kernels need reserved in its arena.
   var plan: Plan { get }
-  /// Fills an input that is not a state; `index` counts the graph's inputs.
-  func write(input index: Int, _ bytes: UnsafeRawBufferPointer)
+  /// Lets `body` fill an input that is not a state; `index` counts the graph's inputs. `body` is given all bytes of the
+  /// input, what it held before included, and must not keep them.
+  func fill<Failure: Error>(
+    input index: Int, _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure)
   /// Runs once. Allocates nothing.
   func run()
   /// The bytes of an output; `index` counts the graph's outputs. Valid until the next run.
@@ -43,6 +46,14 @@ package protocol Executable: AnyObject {
 }
 
 extension Executable {
+  /// Fills an input that is not a state with a copy of bytes; `index` counts the graph's inputs.
+  package func write(input index: Int, _ bytes: UnsafeRawBufferPointer) {
+    fill(input: index) { target in
+      precondition(bytes.count == target.count, "the input has another size")
+      target.copyMemory(from: bytes)
+    }
+  }
+
   package var memory: [MemoryUse] { [MemoryUse("arena", plan.arenaBytes)] }
 
   package func runChecked() -> ValueID? {

@@ -1,5 +1,5 @@
-// A graph bound to kernels with all that feeding it takes worked out once: which input is what, and
-// a buffer for each batch. So a step allocates nothing here and looks nothing up by name.
+// A graph bound to kernels with all that feeding it takes worked out once: which input is what.
+// Batches are written where the graph reads them. So a step allocates nothing here and looks nothing up by name.
 
 import Basics
 import Elaboration
@@ -17,7 +17,7 @@ final class LoadedGraph {
   private struct Feed {
     enum Kind {
       case seed, step, epoch
-      case data(source: String, batchesPerStep: Int, round: Int, UnsafeMutableRawBufferPointer)
+      case data(source: String, batchesPerStep: Int, round: Int)
       case argument(String, TensorType)
     }
     var input: Int
@@ -43,7 +43,6 @@ final class LoadedGraph {
   }
 
   private static func feeds(_ graph: Graph, _ data: [DataDeclaration]) throws -> [Feed] {
-    // Named first, so that nothing is allocated where one of them is unknown.
     for case .data(let source, _) in graph.inputs.map(\.role)
     where !data.contains(where: { $0.name == source }) {
       throw InternalError("the graph reads the unknown data source \(source)")
@@ -57,21 +56,14 @@ final class LoadedGraph {
       case .epoch: feeds.append(Feed(input: index, kind: .epoch))
       case .data(let source, let round):
         let perStep = data.first { $0.name == source }?.batchesPerStep ?? 1
-        let buffer = UnsafeMutableRawBufferPointer.allocate(
-          byteCount: max(1, type.byteCount), alignment: 64)
         feeds.append(
           Feed(
-            input: index,
-            kind: .data(source: source, batchesPerStep: perStep, round: round, buffer)))
+            input: index, kind: .data(source: source, batchesPerStep: perStep, round: round)))
       case .argument(let name): feeds.append(Feed(input: index, kind: .argument(name, type)))
       case .state: break
       }
     }
     return feeds
-  }
-
-  deinit {
-    for feed in feeds { if case .data(_, _, _, let buffer) = feed.kind { buffer.deallocate() } }
   }
 
   // MARK: Inputs
@@ -84,13 +76,14 @@ final class LoadedGraph {
         write(feed.input, (Int32(truncatingIfNeeded: seed), Int32(truncatingIfNeeded: seed >> 32)))
       case .step: write(feed.input, Int32(clamping: clock.step))
       case .epoch: write(feed.input, Int32(clamping: clock.epoch))
-      case .data(let source, let batchesPerStep, let round, let buffer):
+      case .data(let source, let batchesPerStep, let round):
         guard let data else { throw InternalError("no data for the source \(source)") }
         // A run that could overflow this would take longer than the sun lasts; a checkpoint's step
         // is limited.
         let number = clock.step &* max(1, batchesPerStep) &+ round
-        try data.fill(source: source, batch: number, into: buffer)
-        executable.write(input: feed.input, UnsafeRawBufferPointer(buffer))
+        try executable.fill(input: feed.input) { (buffer) throws(EnvironmentFailure) in
+          try data.fill(source: source, batch: number, into: buffer)
+        }
       case .argument: break
       }
     }

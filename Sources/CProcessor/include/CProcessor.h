@@ -1,4 +1,4 @@
-// What the processor can do, asked once at start (CPUID and XGETBV).
+// What the processor can do, asked once at start (CPUID and XGETBV), and a call of the C library that Swift does not import.
 #ifndef C_PROCESSOR_H
 #define C_PROCESSOR_H
 /// The best instruction set of the kernels that this processor and operating system can run:
@@ -10,4 +10,6 @@ void processor_flush_denormals(void);
 /// The same for a while: returns what `processor_restore_denormals` puts back.
 unsigned processor_exchange_denormals(void);
 void processor_restore_denormals(unsigned state);
+/// Gives memory that was freed back to the system, where the C library would keep it for later.
+void process_release_freed_memory(void);
 #endif
