@@ -164,9 +164,7 @@ package final class CPUExecutable: Executable, Tracing {
     defer { processor_restore_denormals(state) }
     let isPrepared = beginRun()
     for index in launches.indices where !(isPrepared && launches[index].isPreparation) {
-      recorder.run(
-        index, launches[index], pool, scratch: scratchStride == 0 ? nil : scratch.base,
-        scratchStride: scratchStride)
+      recorder.run(index, launches[index], pool)
     }
   }
 

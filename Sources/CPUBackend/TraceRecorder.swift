@@ -87,18 +87,15 @@ final class TraceRecorder {
   }
 
   /// Runs a launch of the present run. Allocates nothing.
-  func run(
-    _ index: Int, _ launch: Launch, _ pool: WorkerPool, scratch: UnsafeMutableRawPointer?,
-    scratchStride: Int
-  ) {
+  func run(_ index: Int, _ launch: Launch, _ pool: WorkerPool) {
     let traced = launches.baseAddress! + index
     traced.initialize(
       to: TracedLaunch(
         kernel: launch.kernel, arguments: launch.arguments,
         slots: slots(run: runsBegun - 1, launch: index)))
     pool.run(
-      recordShare, UnsafeRawPointer(traced), scratch: scratch, scratchStride: scratchStride,
-      shares: launch.shares)
+      recordShare, UnsafeRawPointer(traced), scratch: launch.scratch.base,
+      scratchStride: launch.scratch.stride, shares: launch.shares)
   }
 
   /// Spans of the shares that ran, thread 0 being the calling one.
