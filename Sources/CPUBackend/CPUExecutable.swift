@@ -182,6 +182,11 @@ package final class CPUExecutable: Executable, Tracing {
     }
   }
 
+  /// For tests: the arena, from its first byte to the one that the plan ends with.
+  var arenaMemory: UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: addresses.arena.base, count: plan.arenaBytes)
+  }
+
   /// For tests: the number of launches of a step.
   package var launchCount: Int { launches.count }
 }

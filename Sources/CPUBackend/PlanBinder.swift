@@ -51,7 +51,7 @@ struct PlanBinder {
       } catch {
         let place = node.origin.provenance()
         throw EnvironmentFailure(
-          error.message + (place.isEmpty ? "" : ", of \(place)"), help: error.help)
+          error.message + (place.isEmpty ? "" : ", at \(place)"), help: error.help)
       }
     }
     bindCopies(context)

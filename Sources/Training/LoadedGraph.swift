@@ -113,7 +113,7 @@ final class LoadedGraph {
     }
     let what = node.origin.parts.isEmpty ? node.operation.mnemonic : "the kernel"
     let place = node.origin.provenance(most: 8)
-    return place.isEmpty ? what : "\(what) of \(place)"
+    return place.isEmpty ? what : "\(what) at \(place)"
   }
 
   func type(ofOutput output: Int) -> TensorType { outputTypes[output] }

@@ -293,7 +293,7 @@ import Testing
       Issue.record("a gradient was bound")
     } catch {
       #expect(error.message.contains("gradient(f32[], f32[3])"))
-      #expect(error.message.contains("line 7, net/loss"))
+      #expect(error.message.contains("at 7:2 net/loss"))
     }
     #expect(throws: EnvironmentFailure.self) { try states.declare("x", .f32(4)) }
   }

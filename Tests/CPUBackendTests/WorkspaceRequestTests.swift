@@ -84,6 +84,31 @@ import Testing
     "dcgan-fashion", "dcgan-mnist", "dense-gan", "fashion-gan", "vanilla-gan", "vanilla-gan-tf",
   ]
 
+  /// A run writes to the topmost buffer of its arena, and to nothing beyond it.
+  @Test(arguments: names) func theHighestByteIsThePlans(_ name: String) throws {
+    let source = SourceText(name: "\(name).gan", bytes: try Places.bytes("Graphs/\(name).gan"))
+    let small = ElaborationOptions(settings: [(name: "batch", value: "4")])
+    let program = try #require(compile(source, options: small).program)
+    for graph in [try #require(program.train).graph] + program.samples.map(\.graph) {
+      let backend = try CPUBackend(threads: 2)
+      let states = backend.makeStateStore()
+      for state in program.states { try states.declare(state.name, state.type) }
+      let plan = Planner().plan(try PassRunner(.standard).run(graph).graph)
+      let loaded = try backend.load(plan, states: states)
+      let executable = try #require(loaded as? CPUExecutable)
+      let arena = executable.arenaMemory
+      let mark: UInt8 = 0x5A
+      arena.initializeMemory(as: UInt8.self, repeating: mark)
+      // The pages of an arena go on for a while behind it.
+      let behind = UnsafeRawBufferPointer(start: arena.baseAddress! + arena.count, count: 4000)
+      executable.run()
+      let touched = try #require(arena.lastIndex { $0 != mark }) + 1
+      let top = executable.plan.buffers.filter { $0.offset + $0.bytes == arena.count }
+      #expect(top.contains { $0.offset < touched }, "\(touched) of \(arena.count)")
+      #expect(behind.allSatisfy { $0 == 0 })
+    }
+  }
+
   /// Binding at full size allocates the arena, and touches none of it.
   @Test(arguments: names) func programsAreNearTheBound(_ name: String) throws {
     let source = SourceText(name: "\(name).gan", bytes: try Places.bytes("Graphs/\(name).gan"))
