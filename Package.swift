@@ -106,7 +106,10 @@ let package = Package(
       dependencies: ["Training", "Commands", "CPUBackend", "CommandSupport", "TestSupport"],
       exclude: ["Fixtures"]),
     .testTarget(
-      name: "CommandsTests", dependencies: ["Commands", "CommandSupport", "TestSupport"]),
+      name: "CommandsTests",
+      dependencies: [
+        "Commands", "CommandSupport", "TestSupport", "Elaboration", "Passes", "Training",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -124,18 +124,12 @@ package enum BenchCommand {
     return BenchReport(
       model: timed.program.model, backend: timed.workplace.backend, steps: times.count,
       times: Spread(milliseconds: times), examples: timed.examplesPerStep, losses: losses,
-      written: try writtenCost(timed.program), run: executable.plan.graph.cost,
+      written: try timed.program.train?.graph.writtenCost() ?? .none,
+      run: executable.plan.graph.cost,
       limits: try limits.measuredAgain(), memory: executable.memory,
       lowerBoundBytes: executable.plan.lowerBoundBytes,
       stateBytes: timed.stateBytes, residentBytes: resident, firstStep: firstStep,
       coldStart: coldStart, sample: drawn)
-  }
-
-  /// The arithmetic of the step as the program says it: gradients expanded, nothing shared or
-  /// simplified.
-  private static func writtenCost(_ program: Program) throws -> Cost {
-    guard let train = program.train else { return Cost(flops: 0, bytes: 0) }
-    return try PassRunner(.unoptimized).run(train.graph).graph.cost
   }
 
   /// Twice, and on for a moment where that is quick: memory is touched, clocks rise.

@@ -15,17 +15,23 @@ package enum CompileCommand {
     "", "FILE", count: 0...1,
     "Shows a program (.gan) or a graph (.ir): its networks and training step, or one of its forms.",
     options: [
-      OptionSpec("--emit", "FORM", "syntax, ir, plan, dot, json or memory instead of the tables"),
+      OptionSpec(
+        "--emit", "FORM",
+        "syntax, ir, plan, dot, json, memory, memory-svg or cost instead of the tables"),
       OptionSpec(
         "--graph", "NAME", "train (default), sample, sample NAME as sample:NAME, or a network"),
-      OptionSpec("--after", "PASS", "the graph after the last run of a pass (with ir or dot)"),
-      OptionSpec("--before", "PASS", "the graph before the first run of a pass (with ir or dot)"),
+      OptionSpec(
+        "--after", "PASS", "the graph after the last run of a pass (with ir or dot)"),
+      OptionSpec(
+        "--before", "PASS", "the graph before the first run of a pass (with ir or dot)"),
       OptionSpec(
         "--dump-dir", "DIR", "write the graph after every pass, numbered, with index.json"),
       OptionSpec(
         "--explain-fusion", nil,
         "what each element-wise operation was fused into, and which neighbours were not and why"),
-      OptionSpec("--json", nil, "with --explain-fusion, one JSON object instead of the text"),
+      OptionSpec(
+        "--json", nil,
+        "with --explain-fusion, --emit memory or --emit cost, one JSON object instead of the text"),
       OptionSpec("--list-passes", nil, "list the passes and the standard pipeline"),
       OptionSpec("--pipeline", "A,B,C", "run these passes instead of the standard ones"),
       OptionSpec("--math", "fast|exact", "whether passes may change roundings (default fast)"),
@@ -36,7 +42,9 @@ package enum CompileCommand {
       OptionSpec("--batch", "N", "the same as --set batch=N"),
     ])
 
-  static let forms = ["syntax", "ir", "plan", "dot", "json", "memory"]
+  static let forms = [
+    "syntax", "ir", "plan", "dot", "json", "memory", "memory-svg", "cost",
+  ]
 
   package static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
     if arguments.has("--list-passes") {
@@ -53,6 +61,7 @@ package enum CompileCommand {
         help: suggestion(for: form, in: forms))
     }
     try checkExplaining(arguments)
+    try GraphView.check(arguments)
     if path.hasSuffix(".ir") { return try showIR(path, form ?? "ir", arguments, console) }
     if form == "syntax" { return try showSyntax(path, console) }
     let source = try readProgram(arguments, console)
@@ -73,8 +82,10 @@ package enum CompileCommand {
   /// What is explained is the whole pipeline's fusion, in one form.
   private static func checkExplaining(_ arguments: ParsedArguments) throws(UsageError) {
     guard arguments.has("--explain-fusion") else {
-      guard arguments.has("--json") else { return }
-      throw UsageError("--json needs --explain-fusion", help: "--emit json prints the program")
+      guard arguments.has("--json"), !GraphView.hasJSON(arguments) else { return }
+      throw UsageError(
+        "--json needs --explain-fusion, --emit memory or --emit cost",
+        help: "--emit json prints the program")
     }
     for option in ["--emit", "--after", "--before"] where arguments.has(option) {
       throw UsageError("\(option) chooses what to print, and so does --explain-fusion")
@@ -133,7 +144,9 @@ package enum CompileCommand {
     case "dot": console.print(DotPrinter.text(shown))
     case "json": console.print(GraphJSON.object(shown).text(indented: true) + "\n")
     case "plan": console.print(Planner().plan(outcome.graph).text())
-    case "memory": console.print(Planner().plan(outcome.graph).memoryText())
+    case let view?:
+      let text = try GraphView.text(view, from: graph, runner, arguments)
+      if let text { console.print(text) }
     default: break
     }
     return ExitCode.done

@@ -44,9 +44,7 @@ struct LoneKernel {
     let own = (node.operation as? Fused)?.rootOperandCount ?? node.operands.count
     return graph.types(of: Array(node.operands.prefix(own)))
   }
-  var cost: Cost {
-    node.operation.cost(graph.types(of: node.operands), graph.types(of: node.results))
-  }
+  var cost: Cost { graph.cost(of: node) }
 
   /// The same computed by another method; products have only one.
   func with(_ method: ConvolutionMethod) throws(Diagnostic) -> LoneKernel {

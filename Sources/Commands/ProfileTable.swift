@@ -44,10 +44,7 @@ struct ProfileTable {
       rows[row].calls += 1
       rows[row].nanoseconds += entry.nanoseconds
       if let id = entry.node, longest[id.index] == index {
-        let node = graph.nodes[id]
-        rows[row].cost =
-          rows[row].cost
-          + node.operation.cost(graph.types(of: node.operands), graph.types(of: node.results))
+        rows[row].cost = rows[row].cost + graph.cost(of: graph.nodes[id])
       }
     }
     let order = rows.indices.sorted { (rows[$1].nanoseconds, $0) < (rows[$0].nanoseconds, $1) }

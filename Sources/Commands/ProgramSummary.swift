@@ -99,22 +99,9 @@ struct ProgramSummary {
       + aligned(rows)
   }
 
+  /// Columns of words, and numbers in the last one.
   private func aligned(_ rows: [[String]]) -> String {
-    let columns = rows.map(\.count).max() ?? 0
-    let widths = (0..<columns).map { column in
-      rows.map { $0.count > column ? $0[column].count : 0 }.max() ?? 0
-    }
-    var text = ""
-    for row in rows {
-      var line = "  "
-      for (column, cell) in row.enumerated() {
-        let gap = String(repeating: " ", count: widths[column] - cell.count)
-        line += column == columns - 1 ? gap + cell : cell + gap + "  "
-      }
-      while line.hasSuffix(" ") { line.removeLast() }
-      text += line + "\n"
-    }
-    return text
+    alignedTable(rows, words: 0..<(rows.map(\.count).max() ?? 1) - 1)
   }
 
   /// `1,234,567`

@@ -69,12 +69,3 @@ final class TimedProgram {
 
   var stateBytes: Int { program.states.reduce(0) { $0 + $1.type.byteCount } }
 }
-
-extension Graph {
-  /// The arithmetic and the memory traffic of all its nodes, each run once.
-  var cost: Cost {
-    nodes.elements.reduce(Cost(flops: 0, bytes: 0)) { total, node in
-      total + node.operation.cost(types(of: node.operands), types(of: node.results))
-    }
-  }
-}

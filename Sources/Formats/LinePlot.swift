@@ -66,7 +66,7 @@ package struct LinePlot: Sendable {
     if !title.isEmpty {
       out += """
         <text x="\(coordinate(frame.left))" y="28" font-size="17" font-weight="bold" \
-        fill="#212529">\(escaped(title))</text>
+        fill="#212529">\(xmlEscaped(title))</text>
 
         """
     }
@@ -112,7 +112,7 @@ package struct LinePlot: Sendable {
         out += """
           <line x1="\(coordinate(x))" y1="\(coordinate(y))" x2="\(coordinate(x + 20))" \
           y2="\(coordinate(y))" stroke="\(color)" stroke-width="3" stroke-linecap="round"/>
-          <text x="\(coordinate(x + 27))" y="\(coordinate(y + 4))">\(escaped(series[i].name))</text>
+          <text x="\(coordinate(x + 27))" y="\(coordinate(y + 4))">\(xmlEscaped(series[i].name))</text>
 
           """
         x += legendWidth(series[i].name)
@@ -198,7 +198,7 @@ package struct LinePlot: Sendable {
     if !xLabel.isEmpty {
       out += """
         <text x="\(coordinate((frame.left + frame.right) / 2))" y="\(height - 14)" \
-        font-size="13" text-anchor="middle">\(escaped(xLabel))</text>
+        font-size="13" text-anchor="middle">\(xmlEscaped(xLabel))</text>
 
         """
     }
@@ -206,26 +206,9 @@ package struct LinePlot: Sendable {
       let middle = coordinate((frame.top + frame.bottom) / 2)
       out += """
         <text x="20" y="\(middle)" font-size="13" text-anchor="middle" \
-        transform="rotate(-90 20 \(middle))">\(escaped(yLabel))</text>
+        transform="rotate(-90 20 \(middle))">\(xmlEscaped(yLabel))</text>
 
         """
-    }
-    return out
-  }
-
-  /// Text as XML has it; characters that XML forbids become the replacement character.
-  private func escaped(_ text: String) -> String {
-    var out = ""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "&": out += "&amp;"
-      case "<": out += "&lt;"
-      case ">": out += "&gt;"
-      case "\"": out += "&quot;"
-      case "\t", "\n", "\r": out += " "
-      case "\0"..<" ", "\u{FFFE}", "\u{FFFF}": out += "\u{FFFD}"
-      default: out.unicodeScalars.append(scalar)
-      }
     }
     return out
   }

@@ -1,12 +1,24 @@
 // What the tests of the commands share beside CommandSupport: the programs that they go through, the text of files.
 
+import CommandSupport
 import Formats
+import Foundation
 import TestSupport
+import Testing
 
 extension Places {
   static let models = [
     "vanilla-gan", "vanilla-gan-tf", "dense-gan", "dcgan-mnist", "dcgan-fashion", "fashion-gan",
   ]
+}
+
+/// What gan-compile prints for a program given as text.
+func view(_ program: String, _ options: [String]) throws -> String {
+  let folder = try TemporaryFolder()
+  let file = try folder.write(program, to: "tiny.gan")
+  let result = compile([file] + options)
+  #expect(result.code == 0, "\(result.messages)")
+  return result.output.replacingOccurrences(of: folder.path + "/", with: "")
 }
 
 func text(_ path: String) throws -> String {

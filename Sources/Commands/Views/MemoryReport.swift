@@ -1,0 +1,114 @@
+// `gan-compile FILE --emit memory`: the planned arena, when it is full and who fills it. In: a plan. Out: a value that
+// MemoryReport+Text.swift, MemoryReport+JSON.swift and MemoryChart.swift print. Nothing else here reads the plan's buffers.
+
+import Basics
+import GraphIR
+import Planning
+
+struct MemoryReport {
+  /// A value of the graph that lies in a buffer.
+  struct Tensor {
+    var value: ValueID
+    var type: TensorType
+    /// The node that computes it; nil for an input of the graph.
+    var producer: Node?
+    var phase: NodePhase?
+  }
+
+  /// A stretch of the arena, held for a while.
+  struct Buffer {
+    /// In bytes.
+    var offset: Int
+    var bytes: Int
+    /// The positions in the order at which it is held; the position behind the last node is the end of the step.
+    var positions: Range<Int>
+    /// What lies in it, one after the other or as views; empty for what is saved at the end of the step.
+    var tensors: [Tensor]
+    var isHeldAtPeak: Bool
+
+    /// What it costs: bytes times the nodes that run meanwhile.
+    var byteSteps: Int { bytes * positions.count }
+    var phase: NodePhase? { tensors.first?.phase }
+  }
+
+  let plan: Plan
+  let buffers: [Buffer]
+  /// The nodes that run, in order.
+  let nodes: [Node]
+  let phases: [NodePhase]
+  /// Bytes held at each position, the end of the step included.
+  let held: [Int]
+  let peak: (position: Int, bytes: Int)
+
+  init(_ plan: Plan) {
+    self.plan = plan
+    let graph = plan.graph
+    let graphPhases = graph.phases()
+    nodes = plan.order.map { graph.nodes[$0] }
+    phases = plan.order.map { graphPhases[$0] }
+    let peak = plan.peak
+    self.peak = peak
+    let end = plan.order.count + 1
+    func tensor(_ value: ValueID) -> Tensor {
+      let producer = graph.values[value].producer
+      return Tensor(
+        value: value, type: graph.type(of: value), producer: producer.map { graph.nodes[$0] },
+        phase: producer.map { graphPhases[$0] })
+    }
+    buffers = plan.buffers.map { buffer in
+      let start = min(max(0, buffer.start), end - 1)
+      return Buffer(
+        offset: buffer.offset, bytes: buffer.bytes,
+        positions: start..<min(end, max(start, buffer.end) + 1),
+        tensors: buffer.values.map(tensor),
+        isHeldAtPeak: buffer.start <= peak.position && peak.position <= buffer.end)
+    }
+    var held = [Int](repeating: 0, count: end)
+    for buffer in buffers {
+      for position in buffer.positions { held[position] += buffer.bytes }
+    }
+    self.held = held
+  }
+
+  /// A number as a share of another, 1 where both are nothing.
+  func ratio(_ a: Int, to b: Int) -> Double { b == 0 ? 1 : Double(a) / Double(b) }
+
+  /// `1.02x`
+  func ratioText(_ a: Int, to b: Int) -> String {
+    let hundredths = Int((ratio(a, to: b) * 100).rounded())
+    return "\(hundredths / 100).\(hundredths / 10 % 10)\(hundredths % 10)x"
+  }
+
+  /// What holds most first.
+  var holders: [Buffer] {
+    buffers.filter(\.isHeldAtPeak).sorted {
+      ($1.bytes, $0.offset) < ($0.bytes, $1.offset)
+    }
+  }
+
+  /// The dearest first: bytes times how long.
+  var byCost: [Buffer] {
+    buffers.sorted {
+      ($1.byteSteps, $0.positions.lowerBound, $0.offset)
+        < ($0.byteSteps, $1.positions.lowerBound, $1.offset)
+    }
+  }
+
+  /// The bytes that the networks hold at the peak, most first; what belongs to none is `step`.
+  var holdersByNetwork: [(name: String, bytes: Int)] {
+    var found: [(name: String, bytes: Int)] = []
+    for buffer in holders {
+      let path = buffer.tensors.first?.producer?.origin.path ?? ""
+      let network = path.isEmpty ? "step" : String(path.prefix { $0 != "/" })
+      let name = [network, buffer.phase?.rawValue].compactMap(\.self).joined(separator: " ")
+      if let index = found.firstIndex(where: { $0.name == name }) {
+        found[index].bytes += buffer.bytes
+      } else {
+        found.append((name, buffer.bytes))
+      }
+    }
+    return found.enumerated().sorted {
+      ($1.element.bytes, $0.offset) < ($0.element.bytes, $1.offset)
+    }.map(\.element)
+  }
+}
