@@ -17,13 +17,13 @@ package enum CompileCommand {
     options: [
       OptionSpec(
         "--emit", "FORM",
-        "syntax, ir, plan, dot, json, memory, memory-svg or cost instead of the tables"),
+        "syntax, ir, plan, dot, json, memory, memory-svg, cost or html instead of the tables"),
       OptionSpec(
         "--graph", "NAME", "train (default), sample, sample NAME as sample:NAME, or a network"),
       OptionSpec(
-        "--after", "PASS", "the graph after the last run of a pass (with ir or dot)"),
+        "--after", "PASS", "the graph after the last run of a pass (with ir, dot or html)"),
       OptionSpec(
-        "--before", "PASS", "the graph before the first run of a pass (with ir or dot)"),
+        "--before", "PASS", "the graph before the first run of a pass (with ir, dot or html)"),
       OptionSpec(
         "--dump-dir", "DIR", "write the graph after every pass, numbered, with index.json"),
       OptionSpec(
@@ -32,6 +32,8 @@ package enum CompileCommand {
       OptionSpec(
         "--json", nil,
         "with --explain-fusion, --emit memory or --emit cost, one JSON object instead of the text"),
+      OptionSpec(
+        "--profile", "FILE", "with --emit html, what `gan-exec profile --json` measured"),
       OptionSpec("--list-passes", nil, "list the passes and the standard pipeline"),
       OptionSpec("--pipeline", "A,B,C", "run these passes instead of the standard ones"),
       OptionSpec("--math", "fast|exact", "whether passes may change roundings (default fast)"),
@@ -43,7 +45,7 @@ package enum CompileCommand {
     ])
 
   static let forms = [
-    "syntax", "ir", "plan", "dot", "json", "memory", "memory-svg", "cost",
+    "syntax", "ir", "plan", "dot", "json", "memory", "memory-svg", "cost", "html",
   ]
 
   package static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
@@ -145,7 +147,7 @@ package enum CompileCommand {
     case "json": console.print(GraphJSON.object(shown).text(indented: true) + "\n")
     case "plan": console.print(Planner().plan(outcome.graph).text())
     case let view?:
-      let text = try GraphView.text(view, from: graph, runner, arguments)
+      let text = try GraphView.text(view, of: shown, from: graph, runner, arguments)
       if let text { console.print(text) }
     default: break
     }

@@ -22,6 +22,9 @@ package enum ProfileCommand {
         "--by", "launch|kernel|line", "a row for each launch (default), kernel, or source line"),
       OptionSpec(
         "--trace", "FILE", "then write when each share of each kernel ran, for Perfetto"),
+      OptionSpec(
+        "--json", nil,
+        "each launch in one JSON object instead; `gan-compile --emit html --profile` reads it"),
       OptionSpec("-O0", nil, "run the unoptimised graph"),
     ])
 
@@ -29,6 +32,9 @@ package enum ProfileCommand {
     let steps = try arguments.integer("--steps", in: 1...1_000_000) ?? 10
     let seed = try arguments.seed() ?? 0
     let grouping = try grouping(arguments)
+    for option in ["--by", "--all"] where arguments.has("--json") && arguments.has(option) {
+      throw UsageError("\(option) is for the table; --json has every launch")
+    }
     let workplace = try Workplace(arguments)
     let source = try ProgramSource(
       path: arguments.positionals[0], settings: try arguments.settings())
@@ -44,13 +50,20 @@ package enum ProfileCommand {
     profiling.isProfiling = true
     let times = try BenchCommand.repeated(steps) { try timed.step() }
     let median = Spread(milliseconds: times).median
-    console.print(
-      "\(source.program.model) on \(workplace.backend.summary): \(Progress.short(median)) ms a step "
-        + "(median of \(steps))\n")
-    let table = ProfileTable(
-      profiling.profile, executable.plan.graph, by: grouping, steps: steps,
-      peak: limits.arithmetic)
-    console.print(table.text(rows: arguments.has("--all") ? Int.max : 25))
+    let graph = executable.plan.graph
+    if arguments.has("--json") {
+      let object = KernelTimes.json(
+        model: source.program.model, backend: workplace.backend.summary, profiling.profile, graph,
+        steps: steps, median: median)
+      console.print(object.text() + "\n")
+    } else {
+      console.print(
+        "\(source.program.model) on \(workplace.backend.summary): "
+          + "\(Progress.short(median)) ms a step (median of \(steps))\n")
+      let table = ProfileTable(
+        profiling.profile, graph, by: grouping, steps: steps, peak: limits.arithmetic)
+      console.print(table.text(rows: arguments.has("--all") ? Int.max : 25))
+    }
     profiling.isProfiling = false
     if let path = arguments.value("--trace") {
       try writeTrace(

@@ -216,7 +216,7 @@ import Testing
 
       """
     let file = try folder.write(text, to: "empty.ir")
-    for form in ["memory", "memory-svg", "cost"] {
+    for form in ["memory", "memory-svg", "cost", "html"] {
       let result = compile(file, "--emit", form)
       #expect(result.code == 0, "\(form): \(result.messages)")
     }

@@ -1,6 +1,8 @@
-// The views of a graph that `gan-compile --emit` names beside its plain forms: cost, memory. In: a graph and
+// The views of a graph that `gan-compile --emit` names beside its plain forms: cost, memory, pages. In: a graph and
 // the options. Out: text.
 
+import Basics
+import Formats
 import GraphIR
 import Passes
 import Planning
@@ -12,6 +14,9 @@ enum GraphView {
   }
 
   static func check(_ arguments: ParsedArguments) throws(UsageError) {
+    if arguments.has("--profile"), arguments.value("--emit") != "html" {
+      throw UsageError("--profile needs --emit html")
+    }
     guard let view = arguments.value("--emit"), ["cost", "memory", "memory-svg"].contains(view)
     else {
       return
@@ -21,10 +26,10 @@ enum GraphView {
     }
   }
 
-  /// The text of a view, nil where there is none of this name. `source` is what the passes
-  /// begin with.
+  /// The text of a view, nil where there is none of this name. `shown` is the graph that the options choose, `source`
+  /// what the passes began with.
   static func text(
-    _ view: String, from source: Graph, _ runner: PassRunner,
+    _ view: String, of shown: Graph, from source: Graph, _ runner: PassRunner,
     _ arguments: ParsedArguments
   ) throws -> String? {
     switch view {
@@ -36,8 +41,20 @@ enum GraphView {
       return arguments.has("--json") ? report.json().text() + "\n" : report.text()
     case "memory-svg":
       return MemoryChart(MemoryReport(Planner().plan(try runner.run(source).graph))).svg()
+    case "html":
+      return try page(of: shown, arguments)
     default:
       return nil
     }
+  }
+
+  private static func page(of graph: Graph, _ arguments: ParsedArguments) throws -> String {
+    let path = arguments.positionals[0]
+    // The places in IR text are those of the program that it was made of.
+    let source =
+      path.hasSuffix(".ir")
+      ? nil : SourceText(name: path, bytes: try FileIO.read(path, limit: 64 << 20))
+    let times = try arguments.value("--profile").map { try KernelTimes(reading: $0, for: graph) }
+    return Page(PageGraph(graph, source: source, times: times)).html()
   }
 }

@@ -1,0 +1,177 @@
+// `gan-compile FILE --emit html`: what is embedded is the whole graph, nothing of a program ends the script early,
+// nothing is loaded from elsewhere; in a browser, where there is one, the page draws itself.
+
+import CommandSupport
+import Formats
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Commands
+
+@Suite struct PageTests {
+  /// The graph that a page carries.
+  private func embedded(_ page: String) throws -> JSONValue {
+    let start = try #require(page.range(of: "<script type=\"application/json\" id=\"graph\">"))
+    let end = try #require(page.range(of: "</script>", range: start.upperBound..<page.endIndex))
+    return try JSONValue.parse(String(page[start.upperBound..<end.lowerBound]), name: "page")
+  }
+
+  /// Each node with its operands, results, type and place, as `--emit json` says it.
+  @Test(arguments: [TinyPrograms.convolutional, TinyPrograms.dense])
+  func holdsTheWholeGraph(program: String) throws {
+    for options in [[], ["-O0"], ["--graph", "generator"], ["--after", "expand-gradients"]] {
+      let page = try embedded(try view(program, ["--emit", "html"] + options))
+      let plain =
+        ["--emit", "json"] + options + (options.first == "--graph" ? [] : ["--graph", "train"])
+      let graph = try JSONValue.parse(try view(program, plain), name: "json")
+      let nodes = page["nodes"]?.arrayValue ?? []
+      let expected = graph["nodes"]?.arrayValue ?? []
+      #expect(nodes.count == expected.count && nodes.count > 2)
+      for (node, other) in zip(nodes, expected) {
+        for key in ["operation", "operands", "results", "line", "column", "path", "notes"] {
+          #expect(node[key] == other[key], "\(key)")
+        }
+        let types = (node["results"]?.arrayValue ?? []).map {
+          page["types"]?.arrayValue?[$0.intValue ?? 0] ?? .null
+        }
+        #expect(.array(types) == other["types"])
+      }
+      #expect(page["inputs"]?.arrayValue?.count == graph["inputs"]?.arrayValue?.count)
+      #expect(page["outputs"]?.arrayValue?.count == graph["outputs"]?.arrayValue?.count)
+      let lines = page["source"]?.arrayValue?.compactMap(\.stringValue) ?? []
+      #expect(lines.joined(separator: "\n") == program)
+    }
+  }
+
+  /// The program has `</script>` and quotes in a comment and a string, the file in its name, a graph in its name.
+  @Test func nothingEndsTheScriptEarly() throws {
+    let folder = try TemporaryFolder()
+    let name = "a <b>&\"'.gan"
+    let file = try folder.write(TinyPrograms.dense, to: name)
+    let result = compile(file, "--emit", "html")
+    #expect(result.code == 0, "\(result.messages)")
+    #expect(result.output.components(separatedBy: "</script>").count == 3)
+    #expect(!result.output.contains("<!-- "))
+    #expect(result.output.contains("<title>a &lt;b&gt;&amp;&quot;'.gan: train</title>"))
+    #expect(try embedded(result.output)["title"]?.stringValue == "\(name): train")
+    let ir = """
+      // swift-gan ir 1
+      graph "</script><script>\\"" stage fused {
+        input %0 argument "</script>" : f32[2]
+        %1 = relu(%0) : f32[2]
+        output result "<!--" %1
+      }
+
+      """
+    let graph = compile(try folder.write(ir, to: "x.ir"), "--emit", "html")
+    #expect(graph.code == 0, "\(graph.messages)")
+    #expect(graph.output.components(separatedBy: "</script>").count == 3)
+    #expect(try embedded(graph.output)["graph"]?.stringValue == "</script><script>\"")
+    #expect(try embedded(graph.output)["source"]?.arrayValue?.isEmpty == true)
+  }
+
+  @Test func loadsNothing() throws {
+    let page = try view(TinyPrograms.dense, ["--emit", "html"])
+    #expect(page.contains("default-src 'none'"))
+    for word in ["src=", "href=", "@import", "url(http", "fetch(", "XMLHttpRequest", "import("] {
+      #expect(!page.contains(word), "\(word)")
+    }
+    let addresses = page.components(separatedBy: "http").dropFirst()
+    #expect(
+      addresses.allSatisfy { $0.hasPrefix("://www.w3.org/2000/svg") || $0.hasPrefix("-equiv") })
+    #expect(try view(TinyPrograms.dense, ["--emit", "html"]) == page, "the same in every run")
+  }
+
+  @Test func timesComeFromAProfile() throws {
+    let folder = try TemporaryFolder()
+    let file = try folder.write(TinyPrograms.dense, to: "dense.gan")
+    let profile = exec("profile", file, "--steps", "2", "--threads", "1", "--json")
+    #expect(profile.code == 0, "\(profile.messages)")
+    let measured = try JSONValue.parse(profile.output, name: "profile")
+    let kernels = measured["kernels"]?.arrayValue ?? []
+    let times = try folder.write(profile.output, to: "profile.json")
+    let result = compile(file, "--emit", "html", "--profile", times)
+    #expect(result.code == 0, "\(result.messages)")
+    let page = try embedded(result.output)
+    #expect(page["timed"] == .bool(true))
+    let sum = (page["nodes"]?.arrayValue ?? []).reduce(0) { $0 + ($1["ms"]?.doubleValue ?? 0) }
+    let expected = kernels.filter { $0["node"]?.intValue != nil }
+      .reduce(0) { $0 + ($1["ms"]?.doubleValue ?? 0) }
+    #expect(abs(sum - expected) < 1e-9 && kernels.count > 10)
+
+    let other = compile(file, "--emit", "html", "--profile", times, "--batch", "8")
+    #expect(other.code == 3 && other.messages.contains("another graph"))
+    let wrong = compile(file, "--emit", "html", "--profile", try folder.write("{}", to: "x.json"))
+    #expect(wrong.code == 3 && wrong.messages.contains("not a profile"))
+    #expect(compile(file, "--emit", "html", "--profile", folder.file("none")).code == 3)
+    #expect(compile(file, "--emit", "dot", "--profile", times).code == 2)
+  }
+
+  private static let changes: [(before: Double, after: Double, text: String)] = [
+    (0, 0, "0 FLOP"), (821e6, 296e6, "821 -> 296 MFLOP"), (8192, 0, "8.192 -> 0 kFLOP"),
+    (1.227e12, 183.2e9, "1227 -> 183.2 GFLOP"), (1e9, 1e9 - 3, "1000 MFLOP (-3 FLOP)"),
+    (1e9, 1e9 + 3, "1 GFLOP (+3 FLOP)"),
+  ]
+
+  @Test(arguments: changes)
+  func changesOfArithmetic(before: Double, after: Double, text: String) {
+    #expect(flopText(before, to: after) == text)
+  }
+
+  // MARK: In a browser
+
+  static let browser = ["chromium", "chromium-browser", "google-chrome"]
+    .map { "/usr/bin/\($0)" }.first { FileIO.isRegularFile($0) }
+
+  /// The page as its script has drawn it.
+  private func drawn(_ page: String, _ fragment: String) throws -> String {
+    let folder = try TemporaryFolder()
+    let file = try folder.write(page, to: "page.html")
+    let process = Process()
+    let output = Pipe()
+    process.executableURL = URL(filePath: "/usr/bin/timeout")
+    process.arguments = [
+      "60", try #require(Self.browser), "--headless", "--no-sandbox", "--disable-gpu",
+      "--user-data-dir=\(folder.file("profile"))", "--dump-dom", "file://\(file)#\(fragment)",
+    ]
+    process.standardOutput = output
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    return text
+  }
+
+  @Test(.enabled(if: browser != nil, "no browser to try the page in"))
+  func drawsItselfInABrowser() throws {
+    let page = compile(Places.graph("fashion-gan"), "--emit", "html").output
+    func boxes(_ text: String, _ kind: String) -> Int {
+      text.components(separatedBy: "<g class=\"\(kind)").count - 1
+    }
+    let closed = try drawn(page, "")
+    #expect((20...40).contains(boxes(closed, "box ")) && boxes(closed, "group ") == 0)
+    #expect(closed.contains("▸ generator (1)") && closed.contains("f32[128, 28, 28, 1]"))
+    let open = try drawn(page, "open=all&search=conv2d_filter_gradient&colour=flops")
+    // Every operation that is no constant, the data and the two reports.
+    let graph = try embedded(page)
+    let operations = (graph["nodes"]?.arrayValue ?? []).count { $0["constant"] == .bool(false) }
+    #expect(boxes(open, "box ") == operations + 3 && boxes(open, "group ") > 10)
+    #expect(open.contains(" found</span>") && open.contains(" hit\""))
+    let scene = try #require(open.components(separatedBy: "id=\"scene\"").last)
+    let shapes = try #require(scene.components(separatedBy: "</svg>").first)
+    #expect(!shapes.contains("NaN") && !shapes.contains("undefined"))
+    let filter = try #require(
+      graph["nodes"]?.arrayValue?.first { $0["operation"] == .string("conv2d_filter_gradient") })
+    let value = try #require(filter["results"]?.arrayValue?.first?.intValue)
+    let chosen = try drawn(page, "select=\(value)")
+    #expect(chosen.contains(" selected\""))
+    #expect(chosen.contains("fashion-gan.gan:\(filter["line"]?.intValue ?? 0):"))
+    #expect(chosen.contains("class=\"here\""))
+    let all = try drawn(page, "open=all&constants=1&inputs=1&theme=dark")
+    let inputs = graph["inputs"]?.arrayValue?.count ?? 0
+    let outputs = graph["outputs"]?.arrayValue?.count ?? 0
+    #expect(
+      boxes(all, "box ") == (graph["nodes"]?.arrayValue?.count ?? 0) + inputs + outputs)
+  }
+}
