@@ -283,14 +283,13 @@ enum GraphJSON {
       let attributes = node.operation.attributes.map {
         (key: $0.name, value: JSONValue.string(GraphPrinter.text($0.value)))
       }
-      return [
-        "operation": .string(node.operation.mnemonic), "operands": ids(node.operands),
-        "results": ids(node.results),
-        "types": .array(graph.types(of: node.results).map { .string($0.description) }),
-        "attributes": .object(attributes), "line": .int(Int(node.origin.line)),
-        "column": .int(Int(node.origin.column)), "path": .string(node.origin.path),
-        "notes": .array(node.origin.notes.map { .string($0) }),
-      ]
+      let types = graph.types(of: node.results).map { JSONValue.string($0.description) }
+      return .object(
+        [
+          (key: "operation", value: .string(node.operation.mnemonic)),
+          (key: "operands", value: ids(node.operands)), (key: "results", value: ids(node.results)),
+          (key: "types", value: .array(types)), (key: "attributes", value: .object(attributes)),
+        ] + originMembers(node.origin))
     }
     let inputs = graph.inputs.map { input -> JSONValue in
       [

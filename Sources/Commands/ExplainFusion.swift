@@ -228,11 +228,7 @@ struct FusionExplanation {
     [
       (key: "operation", value: .string(label.operation)),
       (key: "shape", value: .array(label.shape.map { .int($0) })),
-      (key: "line", value: .int(Int(label.origin.line))),
-      (key: "column", value: .int(Int(label.origin.column))),
-      (key: "path", value: .string(label.origin.path)),
-      (key: "notes", value: .array(label.origin.notes.map { .string($0) })),
-    ]
+    ] + originMembers(label.origin)
   }
 }
 

@@ -51,6 +51,13 @@ extension Origin {
   fileprivate static let adjoint = "adjoint of "
   package static func adjointNote(of mnemonic: String) -> String { adjoint + mnemonic }
 
+  /// Whether all of it is made by differentiation.
+  package var isAdjoint: Bool {
+    let labels = parts.isEmpty ? notes : parts.flatMap(\.labels)
+    let adjoints = labels.count { $0.hasPrefix(Origin.adjoint) }
+    return adjoints > 0 && (parts.isEmpty || adjoints == labels.count)
+  }
+
   /// The origin of a node that was made of several: the place, path and notes of the last, and the parts of all, those of
   /// one place that follow each other as one. That something is an adjoint is said of the part.
   package static func merging(_ nodes: [Node]) -> Origin {

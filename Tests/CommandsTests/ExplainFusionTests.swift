@@ -126,7 +126,7 @@ import Testing
       ])
     #expect(json["passes"]?.arrayValue?.count == 2)
     let kernels = try #require(json["kernels"]?.arrayValue)
-    let label = ["operation", "shape", "line", "column", "path", "notes"]
+    let label = ["operation", "shape", "line", "column", "path", "notes", "parts"]
     for kernel in kernels {
       #expect(
         kernel.objectValue?.map(\.key) == ["number"] + label + [

@@ -86,7 +86,7 @@ import Testing
   @Test func jsonOfOneLayer() throws {
     #expect(
       try memory(TinyPrograms.dense, "--json", "--graph", "discriminator") == """
-        {"graph":"discriminator","arena_bytes":64,"lower_bound_bytes":64,"without_reuse_bytes":64,"to_lower_bound":1.0,"to_without_reuse":1.0,"constant_bytes":0,"state_bytes":28,"peak":{"position":0,"bytes":64,"by_network":[{"name":"discriminator forward","bytes":64}]},"positions":[{"held_bytes":64,"node":0,"operation":"matmul + add","part":"forward","line":8,"column":51,"path":"discriminator/dense","notes":["fused from 2 operations"]},{"held_bytes":64}],"buffers":[{"offset":0,"bytes":64,"first_position":0,"last_position":1,"byte_positions":128,"at_peak":true,"part":"forward","values":[{"value":3,"type":"f32[4, 1]","operation":"matmul + add","line":8,"column":51,"path":"discriminator/dense","notes":["fused from 2 operations"]}]}]}
+        {"graph":"discriminator","arena_bytes":64,"lower_bound_bytes":64,"without_reuse_bytes":64,"to_lower_bound":1.0,"to_without_reuse":1.0,"constant_bytes":0,"state_bytes":28,"peak":{"position":0,"bytes":64,"by_network":[{"name":"discriminator forward","bytes":64}]},"positions":[{"held_bytes":64,"node":0,"operation":"matmul + add","part":"forward","line":8,"column":51,"path":"discriminator/dense","notes":[],"parts":[{"labels":["matmul","add"],"line":8,"column":51,"path":"discriminator/dense"}]},{"held_bytes":64}],"buffers":[{"offset":0,"bytes":64,"first_position":0,"last_position":1,"byte_positions":128,"at_peak":true,"use":"values","part":"forward","values":[{"value":3,"type":"f32[4, 1]","operation":"matmul + add","line":8,"column":51,"path":"discriminator/dense","notes":[],"parts":[{"labels":["matmul","add"],"line":8,"column":51,"path":"discriminator/dense"}]}]}]}
 
         """)
   }
@@ -118,6 +118,28 @@ import Testing
     let networks = peak["by_network"]?.arrayValue ?? []
     #expect(networks.reduce(0) { $0 + ($1["bytes"]?.intValue ?? 0) } == held.max())
     #expect(report["to_lower_bound"]?.doubleValue ?? 0 >= 1)
+    #expect(!buffers.contains { $0["use"]?.stringValue == "workspace" })
+  }
+
+  /// Where it is said which kernels run, what they have for themselves is in it, and nothing else changes.
+  @Test func kernelsOwnMemory() throws {
+    func report(_ more: String...) throws -> JSONValue {
+      let result = compile(
+        [Places.graph("dcgan-mnist"), "--emit", "memory", "--json", "--batch", "8"] + more)
+      #expect(result.code == 0, "\(result.messages)")
+      return try JSONValue.parse(result.output, name: "json")
+    }
+    let (plain, bound) = (try report(), try report("--isa", "base", "--threads", "2"))
+    func buffers(_ report: JSONValue, _ use: String) -> [JSONValue] {
+      (report["buffers"]?.arrayValue ?? []).filter { $0["use"]?.stringValue == use }
+    }
+    #expect(!buffers(bound, "workspace").isEmpty)
+    #expect(buffers(bound, "values").count == buffers(plain, "values").count)
+    #expect(bound["arena_bytes"]!.intValue! > plain["arena_bytes"]!.intValue!)
+    #expect(bound["to_lower_bound"]!.doubleValue! < 1.05)
+    let text = compile(
+      Places.graph("dcgan-mnist"), "--emit", "memory", "--batch", "8", "--backend", "cpu")
+    #expect(text.output.contains("kernels' own"))
   }
 
   @Test func picture() throws {

@@ -41,7 +41,7 @@ import Testing
     var interpreter = PlanInterpreter(plan, inputs: inputs)
     var alone = PlanInterpreter(values, inputs: inputs)
     for _ in 0..<2 { #expect(interpreter.run() == alone.run(), "\(plan.text())") }
-    #expect(interpreter.workspacesAreKept, "\(plan.memoryText())")
+    #expect(interpreter.workspacesAreKept, "\(plan.text())")
     // Each has the bytes and the time that were asked for.
     let offsets = plan.workspaceOffsets(count: asked.count)
     var found = 0

@@ -73,12 +73,3 @@ extension CostReport {
       ] + originMembers(operation.node.origin))
   }
 }
-
-/// Where a node is from, as members of its object.
-func originMembers(_ origin: Origin) -> [(key: String, value: JSONValue)] {
-  [
-    (key: "line", value: .int(Int(origin.line))), (key: "column", value: .int(Int(origin.column))),
-    (key: "path", value: .string(origin.path)),
-    (key: "notes", value: .array(origin.notes.map { .string($0) })),
-  ]
-}

@@ -37,15 +37,34 @@ enum GraphView {
       let report = try CostReport(source, runner)
       return arguments.has("--json") ? report.json().text() + "\n" : report.text()
     case "memory":
-      let report = MemoryReport(Planner().plan(try runner.run(source).graph))
+      let report = MemoryReport(try plan(source, runner, arguments))
       return arguments.has("--json") ? report.json().text() + "\n" : report.text()
     case "memory-svg":
-      return MemoryChart(MemoryReport(Planner().plan(try runner.run(source).graph))).svg()
+      return MemoryChart(MemoryReport(try plan(source, runner, arguments))).svg()
     case "html":
       return try page(of: shown, arguments)
     default:
       return nil
     }
+  }
+
+  /// The plan of a graph; where a backend is named, with what its kernels have for themselves.
+  private static func plan(
+    _ source: Graph, _ runner: PassRunner, _ arguments: ParsedArguments
+  ) throws -> Plan {
+    let plan = Planner().plan(try runner.run(source).graph)
+    guard ["--backend", "--isa", "--threads"].contains(where: arguments.has) else { return plan }
+    let backend = try Workplace.makeBackend(arguments)
+    let states = backend.makeStateStore()
+    for input in plan.graph.inputs {
+      guard case .state(let name) = input.role else { continue }
+      try states.declare(name, plan.graph.type(of: input.value))
+    }
+    for output in plan.graph.outputs {
+      guard case .state(let name) = output.role else { continue }
+      try states.declare(name, plan.graph.type(of: output.value))
+    }
+    return try backend.load(plan, states: states).plan
   }
 
   private static func page(of graph: Graph, _ arguments: ParsedArguments) throws -> String {

@@ -130,7 +130,10 @@ struct MemoryChart {
 
   /// What may stand in a rectangle, by how much room there is.
   private func names(_ buffer: MemoryReport.Buffer) -> [String] {
-    guard let first = buffer.tensors.first else { return ["saved"] }
+    guard let first = buffer.tensors.first else {
+      if case .workspace = buffer.content { return ["kernels' own"] }
+      return ["saved"]
+    }
     let path = first.producer?.origin.path ?? ""
     let name = path.isEmpty ? first.producer?.displayName ?? "input" : path
     let layer = name.split(separator: "/").last.map(String.init) ?? name
@@ -142,6 +145,11 @@ struct MemoryChart {
     let last = buffer.positions.upperBound - 1
     var parts = ["\(byteText(buffer.bytes)) at \(byteText(buffer.offset))"]
     parts.append("positions \(buffer.positions.lowerBound) to \(last)")
+    switch buffer.content {
+    case .tensors: break
+    case .saved(let name): parts.append("\(name), saved for the end of the step")
+    case .workspace: parts.append("kernels' own \(buffer.origin.map(placeText) ?? "")")
+    }
     for tensor in buffer.tensors {
       let node = tensor.producer
       let place = node.map { placeText($0.origin) } ?? ""

@@ -45,9 +45,17 @@ extension MemoryReport {
       "first_position": .int(buffer.positions.lowerBound),
       "last_position": .int(buffer.positions.upperBound - 1),
       "byte_positions": .int(buffer.byteSteps), "at_peak": .bool(buffer.isHeldAtPeak),
-      "part": buffer.phase.map { .string($0.rawValue) } ?? .null,
+      "use": .string(use(buffer)), "part": buffer.phase.map { .string($0.rawValue) } ?? .null,
       "values": .array(buffer.tensors.map(tensorObject)),
     ]
+  }
+
+  private func use(_ buffer: Buffer) -> String {
+    switch buffer.content {
+    case .tensors: "values"
+    case .saved: "saved"
+    case .workspace: "workspace"
+    }
   }
 
   private func tensorObject(_ tensor: Tensor) -> JSONValue {

@@ -60,7 +60,13 @@ extension MemoryReport {
       "\(positionNumber(buffer.positions.lowerBound))..."
       + positionNumber(buffer.positions.upperBound - 1)
     guard let first = buffer.tensors.first else {
-      return [byteText(buffer.bytes), time, "saved for the end of the step"]
+      if case .saved(let name) = buffer.content {
+        return [byteText(buffer.bytes), time, "\(name), saved for the end of the step"]
+      }
+      return [
+        byteText(buffer.bytes), time, "kernels' own", buffer.phase?.rawValue ?? "", "",
+        buffer.origin.map(placeText) ?? "",
+      ]
     }
     let more = buffer.tensors.count > 1 ? " and \(buffer.tensors.count - 1) more" : ""
     let name = first.producer?.displayName ?? "input"

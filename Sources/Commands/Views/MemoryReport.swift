@@ -22,13 +22,34 @@ struct MemoryReport {
     var bytes: Int
     /// The positions in the order at which it is held; the position behind the last node is the end of the step.
     var positions: Range<Int>
-    /// What lies in it, one after the other or as views; empty for what is saved at the end of the step.
-    var tensors: [Tensor]
+    var content: Content
     var isHeldAtPeak: Bool
+
+    /// The values in it, one after the other or as views.
+    var tensors: [Tensor] { if case .tensors(let tensors) = content { tensors } else { [] } }
 
     /// What it costs: bytes times the nodes that run meanwhile.
     var byteSteps: Int { bytes * positions.count }
-    var phase: NodePhase? { tensors.first?.phase }
+    /// Where what lies in it comes from.
+    var origin: Origin? {
+      if case .workspace(let node, _) = content { return node?.origin }
+      return tensors.first?.producer?.origin
+    }
+    var phase: NodePhase? {
+      switch content {
+      case .tensors(let tensors): tensors.first?.phase
+      case .saved: nil
+      case .workspace(_, let phase): phase
+      }
+    }
+  }
+
+  enum Content {
+    case tensors([Tensor])
+    /// An output or a state's new value that waits for the end of the step.
+    case saved(String)
+    /// What kernels have for themselves: temporaries and packed operands; with the node that asks for it first.
+    case workspace(Node?, NodePhase?)
   }
 
   let plan: Plan
@@ -55,12 +76,26 @@ struct MemoryReport {
         value: value, type: graph.type(of: value), producer: producer.map { graph.nodes[$0] },
         phase: producer.map { graphPhases[$0] })
     }
+    let (order, nodes, phases) = (plan.order, self.nodes, self.phases)
+    func content(_ buffer: PlannedBuffer) -> Content {
+      switch buffer.use {
+      case .values(let values): return .tensors(values.map(tensor))
+      case .outputCopy(let index): return .saved("\(plan.outputCopies[index].value)")
+      case .staging(let index): return .saved("state \(plan.stateCopies[index].state)")
+      case .workspace:
+        // What is held all the time belongs to no node.
+        guard buffer.start < order.count, buffer.end < order.count else {
+          return .workspace(nil, nil)
+        }
+        return .workspace(nodes[buffer.start], phases[buffer.start])
+      }
+    }
     buffers = plan.buffers.map { buffer in
       let start = min(max(0, buffer.start), end - 1)
       return Buffer(
         offset: buffer.offset, bytes: buffer.bytes,
         positions: start..<min(end, max(start, buffer.end) + 1),
-        tensors: buffer.values.map(tensor),
+        content: content(buffer),
         isHeldAtPeak: buffer.start <= peak.position && peak.position <= buffer.end)
     }
     var held = [Int](repeating: 0, count: end)
@@ -98,7 +133,7 @@ struct MemoryReport {
   var holdersByNetwork: [(name: String, bytes: Int)] {
     var found: [(name: String, bytes: Int)] = []
     for buffer in holders {
-      let path = buffer.tensors.first?.producer?.origin.path ?? ""
+      let path = buffer.origin?.path ?? ""
       let network = path.isEmpty ? "step" : String(path.prefix { $0 != "/" })
       let name = [network, buffer.phase?.rawValue].compactMap(\.self).joined(separator: " ")
       if let index = found.firstIndex(where: { $0.name == name }) {

@@ -12,7 +12,7 @@ extension Graph {
   /// The part that each node belongs to.
   ///
   /// Elaboration gives the nodes of an optimiser's rule the parameter's name as their path, and differentiation notes
-  /// what is an adjoint. A fused node keeps no such note: it is backward where nothing that the step reports, gives
+  /// what is an adjoint. A fused node of several kinds of parts is backward where nothing that the step reports, gives
   /// out or keeps as a statistic needs it other than by way of an update. What a graph without any such output
   /// computes for its updates is backward only behind an adjoint. A constant belongs to its first reader. O(size).
   func phases() -> Table<NodeTag, NodePhase> {
@@ -75,7 +75,7 @@ extension Graph {
 
 extension Node {
   fileprivate var isAdjoint: Bool {
-    operation is Gradient || origin.notes.contains { $0.hasPrefix("adjoint of") }
+    operation is Gradient || origin.isAdjoint
   }
 
   /// Numbers of the program, not work of the step.

@@ -98,6 +98,11 @@ extension Page {
       }
       showNeighbours(leaf);
       if (!node) return;
+      if (node.parts.length > 0) {
+        add(details, "h3", "Made of");
+        node.parts.forEach(part => add(details, "p",
+          part.labels.join(", ") + " at " + part.line + ":" + part.column + " " + part.path));
+      }
       if (node.notes.length > 0) {
         add(details, "h3", "What was done to it");
         node.notes.forEach(note => add(details, "p", note));
