@@ -127,6 +127,10 @@ package struct ParsedArguments: Sendable {
   package func values(_ name: String) -> [String] {
     given.filter { $0.name == name }.map(\.value)
   }
+  /// All that was given of some options, in the order of the command line.
+  package func inOrder(_ names: [String]) -> [(name: String, value: String)] {
+    given.filter { names.contains($0.name) }
+  }
   /// The last value given.
   package func value(_ name: String) -> String? { values(name).last }
 

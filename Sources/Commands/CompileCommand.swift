@@ -21,11 +21,14 @@ package enum CompileCommand {
       OptionSpec(
         "--graph", "NAME", "train (default), sample, sample NAME as sample:NAME, or a network"),
       OptionSpec(
-        "--after", "PASS", "the graph after the last run of a pass (with ir, dot or html)"),
+        "--after", "PASS",
+        "the graph after the last run of a pass (with ir, dot, json or html), or all of them (with "
+          + "--dump-dir); a name, a pattern such as 'fuse-*', or the number of a run"),
+      OptionSpec("--before", "PASS", "the same before the first run of it"),
       OptionSpec(
-        "--before", "PASS", "the graph before the first run of a pass (with ir, dot or html)"),
-      OptionSpec(
-        "--dump-dir", "DIR", "write the graph after every pass, numbered, with index.json"),
+        "--dump-dir", "DIR",
+        "write the graph after every pass, or those of --before and --after, numbered, with "
+          + "index.json and times.json"),
       OptionSpec(
         "--explain-fusion", nil,
         "what each element-wise operation was fused into, and which neighbours were not and why"),
@@ -110,27 +113,33 @@ package enum CompileCommand {
   private static func showIR(
     _ path: String, _ form: String, _ arguments: ParsedArguments, _ console: Console
   ) throws -> Int32 {
+    let graph = try readIR(path)
+    return try show(graph, form, arguments, console)
+  }
+
+  /// The graph of a dump.
+  static func readIR(_ path: String) throws -> Graph {
     let source = SourceText(
       name: path, bytes: try FileIO.read(path, limit: GraphParser.maximumBytes))
-    let graph: Graph
     do throws(Diagnostic) {
-      graph = try GraphParser.parseOne(source, operations: OperatorSet.standard)
+      return try GraphParser.parseOne(source, operations: OperatorSet.standard)
     } catch {
       throw ProgramErrors(source: source, diagnostics: [error])
     }
-    try Verifier().verify(graph)
-    return try show(graph, form, arguments, console)
   }
 
   private static func show(
     _ graph: Graph, _ form: String?, _ arguments: ParsedArguments, _ console: Console
   ) throws -> Int32 {
     var runner = try runner(arguments)
-    let wantsPass = arguments.has("--after") || arguments.has("--before")
-    runner.keepsGraphs = wantsPass || arguments.has("--dump-dir")
+    let choices = try PassChoice.all(arguments)
+    runner.keepsGraphs = !choices.isEmpty || arguments.has("--dump-dir")
     if graph.stage == .fused, !arguments.has("--pipeline") { runner.pipeline = Pipeline([]) }
     let outcome = try runner.run(graph)
-    if let folder = arguments.value("--dump-dir") { try dump(graph, outcome, to: folder) }
+    let history = PassHistory(graph, outcome)
+    if let folder = arguments.value("--dump-dir") {
+      try DumpFolder.write(history, choices, to: folder)
+    }
     if arguments.has("--time-passes") { console.message(PassList.times(outcome.records)) }
     if arguments.has("--explain-fusion") {
       // The places in IR text are those of the program that it was made of.
@@ -140,7 +149,8 @@ package enum CompileCommand {
         arguments.has("--json") ? explanation.json().text() + "\n" : explanation.text())
       return ExitCode.done
     }
-    let shown = try selected(graph, outcome, arguments)
+    let shown = try choices.last?.graph(in: history) ?? outcome.graph
+    if let form { try checkStage(of: outcome.graph, for: form) }
     switch form {
     case "ir": console.print(GraphPrinter.text(shown))
     case "dot": console.print(DotPrinter.text(shown))
@@ -154,25 +164,12 @@ package enum CompileCommand {
     return ExitCode.done
   }
 
-  /// The graph that `--after` or `--before` asks for, else the last one.
-  private static func selected(
-    _ graph: Graph, _ outcome: PassRunner.Outcome, _ arguments: ParsedArguments
-  ) throws -> Graph {
-    guard let name = arguments.value("--after") ?? arguments.value("--before") else {
-      return outcome.graph
-    }
-    let isAfter = arguments.has("--after")
-    let records = outcome.records
-    let found =
-      isAfter ? records.lastIndex { $0.name == name } : records.firstIndex { $0.name == name }
-    guard let index = found else {
-      let names = Pipeline.allPasses.map(\.name)
-      throw UsageError(
-        names.contains(name) ? "the pass \(name) did not run" : "there is no pass '\(name)'",
-        help: suggestion(for: name, in: names))
-    }
-    if isAfter { return records[index].graph ?? outcome.graph }
-    return index == 0 ? graph : records[index - 1].graph ?? graph
+  /// Only a graph that can be executed has a plan.
+  private static func checkStage(of graph: Graph, for form: String) throws(UsageError) {
+    guard ["plan", "memory", "memory-svg"].contains(form), graph.stage == .raw else { return }
+    throw UsageError(
+      "--emit \(form) is of a plan, and the graph is still of stage raw",
+      help: "--pipeline must have expand-gradients")
   }
 
   // MARK: Choices
@@ -197,7 +194,7 @@ package enum CompileCommand {
       limit: try arguments.integer("--pass-limit", in: 0...Int.max))
   }
 
-  private static func graph(of program: Program, named name: String?) throws -> Graph {
+  static func graph(of program: Program, named name: String?) throws -> Graph {
     let samples = program.samples.map { $0.name.map { "sample:\($0)" } ?? "sample" }
     let networks = program.networks.map(\.name)
     let known = (program.train == nil ? [] : ["train"]) + samples + networks
@@ -208,35 +205,6 @@ package enum CompileCommand {
     throw UsageError(
       "the program has no graph '\(wanted)'; it has \(known.joined(separator: ", "))",
       help: suggestion(for: wanted, in: known))
-  }
-
-  // MARK: Dumps
-
-  private static func dump(
-    _ graph: Graph, _ outcome: PassRunner.Outcome, to folder: String
-  ) throws {
-    try FileIO.createDirectory(folder)
-    var entries: [JSONValue] = []
-    func write(_ number: Int, _ name: String, _ graph: Graph, _ record: PassRecord?) throws {
-      let file = "\(RunFolder.padded(number, 3))-\(name).ir"
-      let text = GraphPrinter.text(graph)
-      try FileIO.writeAtomically(Array(text.utf8), to: "\(folder)/\(file)")
-      var hash = StableHash()
-      hash.combine(text)
-      entries.append([
-        "file": .string(file), "pass": .string(name),
-        "hash": .string(String(hash.value, radix: 16)),
-        "nodes": .int(graph.nodes.count), "changed": .bool(record?.changed ?? true),
-        "ms": .double(((record?.seconds ?? 0) * 1e6).rounded() / 1e3),
-      ])
-    }
-    try write(0, "elaborated", graph, nil)
-    for record in outcome.records {
-      if let after = record.graph { try write(record.index + 1, record.name, after, record) }
-    }
-    let index = JSONValue.object([(key: "dumps", value: .array(entries))])
-    try FileIO.writeAtomically(
-      Array((index.text(indented: true) + "\n").utf8), to: "\(folder)/index.json")
   }
 }
 
