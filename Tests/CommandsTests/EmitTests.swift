@@ -84,27 +84,6 @@ import Testing
     #expect(wrong.messages.contains("expand-gradients"))
   }
 
-  @Test func dumpsAreTheSameInEveryRun() throws {
-    let folder = try TemporaryFolder()
-    let path = Places.graph("dense-gan")
-    for name in ["a", "b"] {
-      #expect(compile(path, "--dump-dir", folder.file(name), "--batch", "4").code == 0)
-    }
-    let names = try FileIO.list(folder.file("a"))
-    #expect(names.count > 8)
-    #expect(try names == FileIO.list(folder.file("b")))
-    for name in names where name.hasSuffix(".ir") {
-      let dump = try text(folder.file("a/\(name)"))
-      #expect(try dump == text(folder.file("b/\(name)")), "\(name)")
-      #expect(GraphPrinter.text(try parsed(dump)) == dump, "\(name)")
-    }
-    let index = try JSONValue.parse(try text(folder.file("a/index.json")), name: "index")
-    let dumps = index["dumps"]?.arrayValue ?? []
-    #expect(dumps.count == names.count - 1)
-    #expect(dumps.compactMap { $0["file"]?.stringValue } == names.filter { $0.hasSuffix(".ir") })
-    #expect(dumps.allSatisfy { ($0["nodes"]?.intValue ?? 0) > 0 && $0["hash"] != nil })
-  }
-
   @Test func passesAreListedAndTimed() {
     let list = compile("--list-passes")
     #expect(list.code == 0)

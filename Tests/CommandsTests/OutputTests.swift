@@ -29,17 +29,6 @@ import Testing
     return (process.terminationStatus, String(decoding: said, as: UTF8.self))
   }
 
-  /// The programs are built beside the tests.
-  private func built(_ name: String) throws -> String {
-    var folder = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
-    for _ in 0..<5 {
-      let path = folder.appending(path: name).path(percentEncoded: false)
-      if FileIO.isRegularFile(path) { return path }
-      folder = folder.deletingLastPathComponent()
-    }
-    return try #require(nil, "\(name) was not built beside the tests")
-  }
-
   @Test(.enabled(if: FileIO.exists("/dev/full")))
   func aFullDiskBehindARedirection() throws {
     for line in ["$1 $3 >/dev/full", "$1 --version >/dev/full", "$2 devices >/dev/full"] {

@@ -24,3 +24,14 @@ func view(_ program: String, _ options: [String]) throws -> String {
 func text(_ path: String) throws -> String {
   String(decoding: try FileIO.read(path), as: UTF8.self)
 }
+
+/// The path of one of our programs, which are built beside the tests.
+func built(_ name: String) throws -> String {
+  var folder = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
+  for _ in 0..<5 {
+    let path = folder.appending(path: name).path(percentEncoded: false)
+    if FileIO.isRegularFile(path) { return path }
+    folder = folder.deletingLastPathComponent()
+  }
+  return try #require(nil, "\(name) was not built beside the tests")
+}
