@@ -18,6 +18,7 @@ package func ganCompile(_ arguments: [String], console: Console = .standard()) -
       Command(ExplainCommand.spec, ExplainCommand.run),
       Command(OpsCommand.spec, OpsCommand.run),
       Command(PassesCommand.spec, PassesCommand.run),
+      Command(DiffCommand.spec, DiffCommand.run),
     ],
     fallback: Command(CompileCommand.spec, CompileCommand.run), console: console)
 }

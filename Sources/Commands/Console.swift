@@ -36,6 +36,8 @@ package final class Console {
   private let errors: (String) -> Void
   /// Whether progress may rewrite its line.
   package let isTerminal: Bool
+  /// Whether results may be coloured: standard output is a terminal, and nobody asked for none.
+  package let usesColour: Bool
   /// The terminal's width in columns.
   package var width: Int
 
@@ -43,12 +45,13 @@ package final class Console {
   /// reads.
   package init(
     output: @escaping (String) throws -> Void, errors: @escaping (String) -> Void,
-    isTerminal: Bool, width: Int = 80
+    isTerminal: Bool, width: Int = 80, usesColour: Bool = false
   ) {
     self.output = output
     self.errors = errors
     self.isTerminal = isTerminal
     self.width = width
+    self.usesColour = usesColour
   }
 
   /// The process's own streams.
@@ -56,7 +59,13 @@ package final class Console {
     Console(
       output: { try writeResult($0) },
       // Where messages cannot be written, nothing can be said about it either.
-      errors: { _ = write($0, to: 2) }, isTerminal: isatty(2) == 1, width: terminalWidth())
+      errors: { _ = write($0, to: 2) }, isTerminal: isatty(2) == 1, width: terminalWidth(),
+      usesColour: isatty(1) == 1 && allowsColour(processEnvironment()))
+  }
+
+  /// Colours are off where NO_COLOR is set to anything (no-color.org), and on terminals that have none.
+  package static func allowsColour(_ environment: [String: String]) -> Bool {
+    (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb"
   }
 
   /// Writes a result. After a write that failed nothing more is written, so that what is there has

@@ -58,7 +58,7 @@ package struct Workplace {
 /// The environment variables as a dictionary, for look-ups only.
 package func processEnvironment() -> [String: String] {
   var found: [String: String] = [:]
-  for name in ["GAN_DATA", "XDG_CACHE_HOME", "HOME", "NO_COLOR"] {
+  for name in ["GAN_DATA", "XDG_CACHE_HOME", "HOME", "NO_COLOR", "TERM"] {
     if let value = getenv(name) { found[name] = String(cString: value) }
   }
   return found

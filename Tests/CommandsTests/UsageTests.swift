@@ -12,7 +12,8 @@ import Testing
   @Test func helpOfEveryCommand() {
     for (run, commands) in [
       (
-        compile as ([String]) -> CommandResult, ["", "format", "check", "explain", "ops", "passes"]
+        compile as ([String]) -> CommandResult,
+        ["", "format", "check", "explain", "ops", "passes", "diff"]
       ),
       (
         exec as ([String]) -> CommandResult,
