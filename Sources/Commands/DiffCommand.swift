@@ -52,14 +52,16 @@ enum DiffCommand {
         try ProgramDiff(before.program, after.program), (paths[0], paths[1]), arguments, console)
     }
     let name = try arguments.value("--graph") ?? graphName(subjects)
-    let before = try graph(subjects[0], name, choices.first, arguments)
-    let after =
+    let graphs = try subjects.map { subject in
       try isOneFile
-      ? graph(subjects[0], name, choices[1], arguments)
-      : graph(subjects[1], name, choices.first, arguments)
+        ? choices.map { try graph(subject, name, $0, arguments) }
+        : [graph(subject, name, place(of: subject, among: subjects, choices.first), arguments)]
+    }.flatMap { $0 }
     let labels = isOneFile ? choices.map { "\(paths[0]) \($0.text)" } : paths
     return show(
-      try GraphDiff(before, after), labels, places(subjects, paths), after.name, arguments, console)
+      try GraphDiff(graphs[0], graphs[1]), labels, places(subjects, paths), graphs[1].name,
+      arguments,
+      console)
   }
 
   // MARK: What is compared
@@ -77,6 +79,15 @@ enum DiffCommand {
   private static func graphName(_ subjects: [Subject]) throws -> String? {
     for case .graph(let graph) in subjects { return graph.name }
     return nil
+  }
+
+  /// A dump stands at its place already, where the other side is a program.
+  private static func place(
+    of subject: Subject, among subjects: [Subject], _ choice: PassChoice?
+  ) -> PassChoice? {
+    guard case .graph = subject else { return choice }
+    let hasProgram = subjects.contains { if case .program = $0 { true } else { false } }
+    return hasProgram ? nil : choice
   }
 
   private static func graph(

@@ -1,0 +1,210 @@
+// `gan-compile diff`: golden texts over two small programs, JSON, colours, exit codes.
+
+import CommandSupport
+import Commands
+import Formats
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct DiffTests {
+  private static let dense = """
+    model "tiny"
+    let batch = 4
+    data images: [batch, 6] in -1...1 from "/nowhere/images.npy"
+    network generator(z: [n, 3]) -> [n, 6] {
+      z |> dense(8) |> relu() |> dense(6) |> tanh()
+    }
+    network discriminator(x: [n, 6]) -> [n, 1] { x |> dense(1) }
+    train(steps: 3) {
+      let fake = generator(normal([batch, 3]))
+      let dLoss = bceWithLogits(discriminator(images), 1) + bceWithLogits(discriminator(fake), 0)
+      update discriminator minimizing dLoss with sgd(0.1)
+      report dLoss
+    }
+    sample(count: 4) { generator(normal([count, 3])) }
+    """
+
+  private static let convolutions = """
+    model "small"
+    network net(x: [n, 4, 4, 2]) -> [n, 8, 8, 3] {
+      x |> upsample(2) |> conv2D(3, kernel: 3, padding: same) |> leakyReLU(0.2)
+    }
+    sample(count: 2) { net(normal([count, 4, 4, 2])) }
+    """
+
+  /// The difference of a program to itself with some text replaced; paths are `a.gan` and `b.gan`.
+  private func diff(
+    _ program: String, _ pairs: [(String, String)], _ options: String...
+  ) throws -> (code: Int32, output: String) {
+    let folder = try TemporaryFolder()
+    var other = program
+    for (old, new) in pairs {
+      #expect(other.contains(old))
+      other = other.replacingOccurrences(of: old, with: new)
+    }
+    let a = try folder.write(program, to: "a.gan")
+    let b = try folder.write(other, to: "b.gan")
+    let result = compile(["diff", a, b] + options)
+    #expect(result.messages.isEmpty, "\(result.messages)")
+    return (result.code, result.output.replacingOccurrences(of: folder.path + "/", with: ""))
+  }
+
+  @Test func namesAndLayoutAreNoDifference() throws {
+    for pairs in [
+      [], [("fake", "forged")], [("let batch = 4\n", "\n\n// A comment.\nlet batch = 2 * 2\n")],
+      [("z: [n, 3]", "z: [m, 3]"), ("-> [n, 6]", "-> [m, 6]"), ("  z |>", "  z\n |>")],
+      [("batch", "size")],
+    ] {
+      let found = try diff(Self.dense, pairs)
+      #expect(found.code == 0, "\(pairs): \(found.output)")
+      #expect(found.output == "no difference\n")
+    }
+  }
+
+  @Test func textOfAChangedLayer() throws {
+    let found = try diff(Self.dense, [("relu()", "tanh()")])
+    #expect(found.code == 4)
+    #expect(
+      found.output == """
+        graph train: 1 changed
+          ~ %7 relu -> tanh f32[4, 8] at b.gan:5:20 generator
+        graph sample: 1 changed
+          ~ %7 relu -> tanh f32[4, 8] at b.gan:5:20 generator
+        graph generator: 1 changed
+          ~ %5 relu -> tanh f32[4, 8] at b.gan:5:20 generator
+
+        """)
+  }
+
+  @Test func textOfAnInsertedLayer() throws {
+    let found = try diff(
+      Self.convolutions, [("|> leakyReLU(0.2)", "|> leakyReLU(0.3) |> tanh()")], "--graph", "net")
+    #expect(found.code == 4)
+    #expect(
+      found.output == """
+        graph net: 1 added, 1 changed
+          ~ %6 leaky_relu f32[2, 8, 8, 3] at b.gan:3:62 net
+              slope: 0.2 -> 0.3
+          + %7 tanh f32[2, 8, 8, 3] at b.gan:3:80 net
+              reads %6 leaky_relu
+
+        """)
+  }
+
+  @Test func textOfParametersAndTraining() throws {
+    let found = try diff(
+      Self.dense, [("dense(8)", "dense(7)"), ("steps: 3", "steps: 4"), ("-1...1", "0...1")])
+    #expect(found.code == 4)
+    let head = found.output.components(separatedBy: "graph train").first ?? ""
+    #expect(
+      head == """
+        program: 2 differ
+          ~ train: 3 steps -> 4 steps
+          ~ sample: count 4, seed 0, shown in -1.0...1.0 -> count 4, seed 0, shown in 0.0...1.0
+        data: 1 differs
+          ~ images: f32[4, 6] in -1.0...1.0 from "/nowhere/images.npy", shuffled -> f32[4, 6] in 0.0...1.0 \
+        from "/nowhere/images.npy", shuffled
+        parameters and states: 3 differ
+          ~ generator/dense/kernel: f32[3, 8], uniform in -0.7385489458759964...0.7385489458759964, \
+        parameter -> f32[3, 7], uniform in -0.7745966692414834...0.7745966692414834, parameter
+          ~ generator/dense/bias: f32[8], begins as 0.0, parameter -> f32[7], begins as 0.0, parameter
+          ~ generator/dense_1/kernel: f32[8, 6], uniform in -0.6546536707079771...0.6546536707079771, \
+        parameter -> f32[7, 6], uniform in -0.6793662204867574...0.6793662204867574, parameter
+
+        """)
+    #expect(found.output.contains("graph train: 3 retyped\n"), "\(found.output)")
+  }
+
+  @Test func textOfAPass() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.write(Self.convolutions, to: "a.gan")
+    let result = compile(
+      "diff", path, "--graph", "net", "--before", "fuse-elementwise", "--after", "fuse-epilogues")
+    #expect(result.code == 4, "\(result.messages)")
+    #expect(
+      result.output.replacingOccurrences(of: folder.path + "/", with: "") == """
+        graph net: 1 fused
+          stage: differentiated -> fused
+          * fused into %4 fused f32[2, 8, 8, 3] at a.gan:3:62 net
+              %4 conv2d f32[2, 8, 8, 3] at a.gan:3:23 net/conv2D
+              %5 add f32[2, 8, 8, 3] at a.gan:3:23 net/conv2D
+              %6 leaky_relu f32[2, 8, 8, 3] at a.gan:3:62 net
+
+        """)
+    let none = compile(
+      "diff", path, "--graph", "net", "--after", "factor-sums", "--after", "factor-sums")
+    #expect(none.code == 0 && none.output == "no difference\n")
+  }
+
+  /// A dump against the program that it was made of, and against another one.
+  @Test func dumps() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.write(Self.dense, to: "a.gan")
+    #expect(compile(path, "--dump-dir", folder.file("dumps")).code == 0)
+    let first = folder.file("dumps/000-elaborated.ir")
+    #expect(compile("diff", first, path).code == 0)
+    let names = try FileIO.list(folder.file("dumps")).filter { $0.hasSuffix(".ir") }
+    for name in names {
+      let dump = folder.file("dumps/\(name)")
+      #expect(compile("diff", dump, dump).output == "no difference\n")
+    }
+    let last = folder.file("dumps/\(names[names.count - 1])")
+    #expect(compile("diff", first, last).code == 4)
+    #expect(
+      compile("diff", last, path, "--after", "\(names.count - 1)").output == "no difference\n")
+  }
+
+  @Test func json() throws {
+    let found = try diff(Self.dense, [("relu()", "tanh()")], "--json")
+    #expect(found.code == 4 && found.output.count { $0 == "\n" } == 1)
+    let value = try JSONValue.parse(found.output, name: "json")
+    #expect(value["equal"]?.boolValue == false)
+    #expect(value["before"]?.stringValue == "a.gan" && value["after"]?.stringValue == "b.gan")
+    let graphs = try #require(value["graphs"]?.arrayValue)
+    #expect(graphs.map { $0["graph"]?.stringValue } == ["train", "sample", "generator"])
+    let changes = try #require(graphs[0]["difference"]?["changes"]?.arrayValue)
+    #expect(changes.count == 1)
+    #expect(changes[0]["kind"]?.stringValue == "changed")
+    #expect(changes[0]["before"]?.arrayValue?.first?["name"]?.stringValue == "relu")
+    #expect(changes[0]["after"]?.arrayValue?.first?["line"]?.intValue == 5)
+    #expect(graphs[0]["difference"]?["counts"]?["changed"]?.intValue == 1)
+    let none = try diff(Self.dense, [], "--json")
+    #expect(none.code == 0)
+    #expect(try JSONValue.parse(none.output, name: "json")["equal"]?.boolValue == true)
+  }
+
+  @Test func colours() throws {
+    let folder = try TemporaryFolder()
+    let a = try folder.write(Self.convolutions, to: "a.gan")
+    let b = try folder.write(
+      Self.convolutions.replacingOccurrences(of: "|> leakyReLU(0.2)", with: ""), to: "b.gan")
+    for usesColour in [true, false] {
+      var output = ""
+      let console = Console(
+        output: { output += $0 }, errors: { _ in }, isTerminal: true, usesColour: usesColour)
+      #expect(ganCompile(["diff", a, b], console: console) == 4)
+      #expect(output.contains("\u{1B}[31m- %") == usesColour)
+      #expect(output.contains("\u{1B}") == usesColour)
+    }
+    #expect(Console.allowsColour(["TERM": "xterm"]) && Console.allowsColour(["NO_COLOR": ""]))
+    #expect(!Console.allowsColour(["NO_COLOR": "1"]) && !Console.allowsColour(["TERM": "dumb"]))
+  }
+
+  @Test func wrongUsage() throws {
+    let path = Places.graph("dense-gan")
+    for (arguments, code, says) in [
+      ([], 2, "expected A [B]"), ([path], 2, "second file"),
+      ([path, "--after", "simplify"], 2, "second file"),
+      ([path, path, "--after", "simplify", "--after", "dead-code"], 2, "one place"),
+      ([path, "--after", "simplfy", "--after", "dead-code"], 2, "did you mean simplify?"),
+      ([path, path, "--graph", "generatr"], 2, "did you mean generator?"),
+      ([path, "/nowhere.gan"], 3, "/nowhere.gan"),
+    ] as [([String], Int32, String)] {
+      let result = compile(["diff"] + arguments)
+      #expect(result.code == code, "\(arguments): \(result.messages)")
+      #expect(result.messages.contains(says), "\(arguments): \(result.messages)")
+      #expect(result.output.isEmpty)
+    }
+  }
+}
