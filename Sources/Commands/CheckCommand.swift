@@ -1,4 +1,5 @@
-// `gan-exec check FILE --gradients`: the program's own gradients against finite differences.
+// `gan-exec check FILE --gradients`: the program's own gradients against finite differences. `--optimizations` is in
+// CheckOptimizations.
 
 import Basics
 import CPUBackend
@@ -12,30 +13,42 @@ import Training
 package enum CheckCommand {
   package static let spec = CommandSpec(
     "check", "FILE", count: 1...1,
-    "Checks a program; with --gradients, its own gradients against finite differences in Double.",
+    "Checks a program; with --gradients, its own gradients against finite differences in Double; with "
+      + "--optimizations, a training step as the passes made it against the one as written.",
     options: [
       OptionSpec("--gradients", nil, "compare every gradient of the step with finite differences"),
-      OptionSpec("--batch", "N", "the batch size of the check (default 4)"),
+      OptionSpec(
+        "--optimizations", nil,
+        "run a step as written (-O0) and as compiled, and compare every value; names the first "
+          + "that is wrong, and the pass"),
+      OptionSpec(
+        "--batch", "N",
+        "the batch size (default 4 with --gradients, 8 with --optimizations)"),
       OptionSpec(
         "--data", "SOURCE", "check at real data (default: noise in the range of the source)"),
       OptionSpec("--seed", "N", "the seed of parameters, noise and directions (default 0)"),
-      OptionSpec("--json", nil, "one JSON object a parameter"),
+      OptionSpec("--json", nil, "one JSON object, with --gradients one a parameter"),
     ])
 
   package static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
     var settings = try arguments.settings()
     let path = arguments.positionals[0]
     var source = try ProgramSource(path: path, settings: settings)
-    guard arguments.has("--gradients") else {
+    let isOfOptimizations = arguments.has("--optimizations")
+    guard isOfOptimizations || arguments.has("--gradients") else {
       showWarnings(source, on: console)
       console.print("\(path): no errors\n")
       return ExitCode.done
     }
+    guard !isOfOptimizations || !arguments.has("--gradients") else {
+      throw UsageError("--gradients and --optimizations exclude each other")
+    }
     let hasBatch = source.program.settings.contains { $0.name == "batch" }
     if hasBatch, !settings.contains(where: { $0.name == "batch" }) {
-      settings.append((name: "batch", value: "4"))
+      settings.append((name: "batch", value: isOfOptimizations ? "8" : "4"))
       source = try ProgramSource(path: path, settings: settings)
     }
+    if isOfOptimizations { return try CheckOptimizations.run(source, arguments, console) }
     return try checkGradients(source, arguments, console)
   }
 
