@@ -51,6 +51,8 @@ struct Launch {
   var name: Int32
   /// Whether its results stay right until a state changes.
   var isPreparation: Bool
+  /// Whether it brings an operand into the form that a kernel of the node wants.
+  var isPacking: Bool
 }
 
 /// A tensor as a binder sees it.

@@ -46,6 +46,19 @@ package final class CPUBackend: Backend {
     return "\(instructionSet.rawValue), \(table.vectorWidth) lanes, \(threads) \(unit)"
   }
 
+  package func reserving(_ plan: Plan) throws(EnvironmentFailure) -> Plan {
+    try reserved(plan).plan
+  }
+
+  /// The plan with what its kernels ask for, and the requests for the binding to come: a first binding that touches no
+  /// memory finds out.
+  func reserved(
+    _ plan: Plan
+  ) throws(EnvironmentFailure) -> (plan: Plan, requests: WorkspaceRequests) {
+    try PlanBinder(plan: plan, addresses: ImaginedAddresses(plan), backend: self)
+      .bind(BindMemory()).requests.reserved(in: plan)
+  }
+
   package func makeStateStore() -> any StateStore { CPUStateStore() }
 
   package func load(_ plan: Plan, states: any StateStore) throws(EnvironmentFailure)

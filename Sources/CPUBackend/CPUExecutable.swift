@@ -37,13 +37,9 @@ package final class CPUExecutable: Executable, Tracing {
     self.states = states
     changesStates = plan.changesStates
     pool = backend.pool
-    addresses = try Addresses(plan, states)
-    // First only to learn what kernels ask for; nothing is written there.
-    let measured = try PlanBinder(plan: plan, addresses: addresses, backend: backend)
-      .bind(BindMemory())
-    let (plan, requests) = measured.requests.reserved(in: plan)
+    let (plan, requests) = try backend.reserved(plan)
     self.plan = plan
-    try addresses.makeArena(plan)
+    addresses = try Addresses(plan, states)
     bindings = BindMemory()
     let context = try PlanBinder(plan: plan, addresses: addresses, backend: backend)
       .bind(bindings, requests: requests)
@@ -146,7 +142,7 @@ package final class CPUExecutable: Executable, Tracing {
       let launch = launches[index]
       return ProfileEntry(
         node: launch.node < 0 ? nil : NodeID(Int(launch.node)),
-        kernel: kernelNames[Int(launch.name)],
+        kernel: kernelNames[Int(launch.name)], isPacking: launch.isPacking,
         nanoseconds: index < times.count ? times[index] : 0, runs: runs)
     }
   }
@@ -184,87 +180,9 @@ package final class CPUExecutable: Executable, Tracing {
 
   /// For tests: the arena, from its first byte to the one that the plan ends with.
   var arenaMemory: UnsafeMutableRawBufferPointer {
-    UnsafeMutableRawBufferPointer(start: addresses.arena.base, count: plan.arenaBytes)
+    UnsafeMutableRawBufferPointer(start: addresses.arenaBase, count: plan.arenaBytes)
   }
 
   /// For tests: the number of launches of a step.
   package var launchCount: Int { launches.count }
-}
-
-/// Where every placement of a plan is.
-final class Addresses {
-  private(set) var arena: Arena
-  let constants: Arena
-  private let inputs: Arena
-  private var inputOffsets: [Int] = []
-  let inputBytes: Int
-  /// For lookup only.
-  private var states: [String: Arena] = [:]
-
-  init(_ plan: Plan, _ store: CPUStateStore) throws(EnvironmentFailure) {
-    let graph = plan.graph
-    arena = try Self.arena(plan)
-    constants = try Arena(byteCount: plan.constantBytes, for: "constants")
-    var offset = 0
-    for input in graph.inputs {
-      inputOffsets.append(offset)
-      let type = graph.type(of: input.value)
-      if case .state(let name) = input.role {
-        states[name] = try store.memory(name, type)
-      } else {
-        offset += aligned(type.byteCount)
-      }
-    }
-    inputBytes = offset
-    inputs = try Arena(byteCount: offset, for: "inputs")
-    for output in graph.outputs {
-      if case .state(let name) = output.role {
-        states[name] = try store.memory(name, graph.type(of: output.value))
-      }
-    }
-    fillConstants(plan)
-  }
-
-  private static func arena(_ plan: Plan) throws(EnvironmentFailure) -> Arena {
-    try Arena(byteCount: plan.arenaBytes, for: "the arena of \"\(plan.graph.name)\"")
-  }
-
-  /// Replaces the arena, of which nothing was used, by that of a plan which reserves workspaces too.
-  func makeArena(_ plan: Plan) throws(EnvironmentFailure) { arena = try Self.arena(plan) }
-
-  func pointer(_ placement: Placement) -> UnsafeMutableRawPointer {
-    switch placement {
-    case .arena(let offset): return arena.pointer(at: offset)
-    case .constant(let offset): return constants.pointer(at: offset)
-    case .input(let index): return inputs.pointer(at: inputOffsets[index])
-    case .state(let name):
-      guard let memory = states[name] else { preconditionFailure("no state \(name)") }
-      return memory.base
-    case .none: preconditionFailure("a value without a place")
-    }
-  }
-
-  private func fillConstants(_ plan: Plan) {
-    for id in plan.graph.nodes.ids {
-      let node = plan.graph.nodes[id]
-      guard node.operation is Constant, case .constant = plan.placements[node.results[0]] else {
-        continue
-      }
-      let value = node.results[0]
-      var type = plan.graph.type(of: value)
-      if plan.scalarConstants.contains(value) { type = type.with(shape: []) }
-      let target = pointer(plan.placements[value])
-      let tensor = node.operation.evaluate([], results: [type])[0]
-      for (index, element) in tensor.values.enumerated() {
-        switch type.element {
-        case .f32:
-          target.storeBytes(of: Float(element), toByteOffset: index * 4, as: Float.self)
-        case .i32, .bool:
-          target.storeBytes(of: Int32(element), toByteOffset: index * 4, as: Int32.self)
-        case .f64:
-          target.storeBytes(of: element, toByteOffset: index * 8, as: Double.self)
-        }
-      }
-    }
-  }
 }

@@ -20,6 +20,7 @@ final class BindContext {
   /// Values that change only when a state does; what is packed of them is made once and kept.
   private let lasting: BitSet
   private var isPreparing = false
+  private var isPacking = false
   /// Packed operands that are there already. For lookup only.
   private var sharedPacks: [PackKey: UnsafeMutablePointer<Float>] = [:]
   private(set) var launches: [Launch] = []
@@ -70,6 +71,8 @@ final class BindContext {
       requests.readAgain(key)
       return known
     }
+    isPacking = true
+    defer { isPacking = false }
     guard let identity = key.identity else {
       let target = temporary(floats: floats)
       pack(target)
@@ -110,7 +113,8 @@ final class BindContext {
     launches.append(
       Launch(
         kernel: kernel, arguments: UnsafeRawPointer(stored), scratch: threadScratch(scratch),
-        shares: shares, node: node, name: Int32(index), isPreparation: isPreparing))
+        shares: shares, node: node, name: Int32(index), isPreparation: isPreparing,
+        isPacking: isPacking))
   }
 
   /// Bytes of scratch that are worth keeping in a core's own cache from kernel to kernel. What is larger does not fit
@@ -121,7 +125,8 @@ final class BindContext {
   /// cache sets.
   private func threadScratch(_ bytes: Int) -> ThreadScratch {
     guard bytes > 0 else { return ThreadScratch(base: nil, stride: 0) }
-    let stride = aligned(bytes) + 256
+    var stride = aligned(bytes) + 256
+    if stride % 4096 == 0 { stride += 256 }
     let offset = requests.scratch(
       bytes: stride * threads, isCommon: bytes <= BindContext.cachedScratch)
     return ThreadScratch(base: base + offset, stride: stride)

@@ -14,12 +14,12 @@ import Runtime
 
 struct PlanBinder {
   let plan: Plan
-  let addresses: Addresses
+  let addresses: any AddressSpace
   let backend: CPUBackend
   /// The value that each is a view of.
   private let roots: Table<ValueTag, ValueID>
 
-  init(plan: Plan, addresses: Addresses, backend: CPUBackend) {
+  init(plan: Plan, addresses: any AddressSpace, backend: CPUBackend) {
     self.plan = plan
     self.addresses = addresses
     self.backend = backend
@@ -36,7 +36,7 @@ struct PlanBinder {
   ) throws(EnvironmentFailure) -> BindContext {
     let context = BindContext(
       backend.table, memory, threads: backend.threads, lasting: lastingValues(),
-      base: addresses.arena.base, requests: requests ?? WorkspaceRequests(for: plan))
+      base: addresses.arenaBase, requests: requests ?? WorkspaceRequests(for: plan))
     for id in plan.order {
       let node = plan.graph.nodes[id]
       context.startNode(Int32(id.index))

@@ -52,6 +52,8 @@ final class TraceRecorder {
   private let firstSlots: [Int]
   private let runs: Int
   private var runsBegun = 0
+  /// The thread that called the last run.
+  private var caller: UInt64 = 0
 
   static func bytesPerRun(_ shares: [Int]) -> Int {
     shares.reduce(0, +) * MemoryLayout<TraceSlot>.stride
@@ -78,6 +80,7 @@ final class TraceRecorder {
   func beginRun() -> Bool {
     guard runsBegun < runs else { return false }
     runsBegun += 1
+    caller = threadIdentity()
     return true
   }
 
@@ -102,7 +105,7 @@ final class TraceRecorder {
   func spans() -> [TraceSpan] {
     var spans: [TraceSpan] = []
     // For lookup only.
-    var threads = [threadIdentity(): 0]
+    var threads = [caller: 0]
     for run in 0..<runsBegun {
       for launch in launches.indices {
         let slots = slots(run: run, launch: launch)

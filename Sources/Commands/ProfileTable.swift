@@ -15,7 +15,7 @@ struct ProfileTable {
     /// Launches a step.
     var calls = 0
     var nanoseconds: UInt64 = 0
-    /// Of nodes whose longest launch is here: an operation's packing has no arithmetic of its own.
+    /// Of nodes whose own launch is here: packing and what goes before or behind have no arithmetic.
     var cost = Cost(flops: 0, bytes: 0)
   }
 
@@ -29,7 +29,7 @@ struct ProfileTable {
   init(
     _ profile: [ProfileEntry], _ graph: Graph, by grouping: Grouping, steps: Int, peak: Double
   ) {
-    let longest = Self.longestLaunches(profile)
+    let own = Self.ownLaunches(profile)
     var rows: [Row] = []
     // For lookup only.
     var rowOfKey: [String: Int] = [:]
@@ -43,7 +43,7 @@ struct ProfileTable {
       }
       rows[row].calls += 1
       rows[row].nanoseconds += entry.nanoseconds
-      if let id = entry.node, longest[id.index] == index {
+      if let id = entry.node, own[id.index] == index {
         rows[row].cost = rows[row].cost + graph.cost(of: graph.nodes[id])
       }
     }
@@ -54,15 +54,15 @@ struct ProfileTable {
     self.peak = peak
   }
 
-  /// By node, the launch that took longest.
-  private static func longestLaunches(_ profile: [ProfileEntry]) -> [Int: Int] {
-    var longest: [Int: Int] = [:]
-    for (index, entry) in profile.enumerated() {
+  /// By node, the launch that computes it: of those that do not pack the one that took longest.
+  private static func ownLaunches(_ profile: [ProfileEntry]) -> [Int: Int] {
+    var own: [Int: Int] = [:]
+    for (index, entry) in profile.enumerated() where !entry.isPacking {
       guard let node = entry.node?.index else { continue }
-      if let known = longest[node], profile[known].nanoseconds >= entry.nanoseconds { continue }
-      longest[node] = index
+      if let known = own[node], profile[known].nanoseconds >= entry.nanoseconds { continue }
+      own[node] = index
     }
-    return longest
+    return own
   }
 
   private static func text(

@@ -64,13 +64,25 @@ struct Noise: Hashable {
   var scale = 1.0
   var shift = 0.0
 
+  /// Whether the numbers are distributed alike; roundings of scales do not count.
+  func isLike(_ other: Noise) -> Bool {
+    func near(_ a: Double, _ b: Double) -> Bool {
+      abs(a - b) <= 1e-6 * max(1, abs(a), abs(b))
+    }
+    guard isNormal == other.isNormal, near(abs(scale), abs(other.scale)) else { return false }
+    return isNormal ? near(shift, other.shift) : near(low, other.low)
+  }
+
+  /// The least of uniform numbers.
+  private var low: Double { min(shift, shift + scale) }
+
   var text: String {
     if isNormal {
-      return scale == 1 && shift == 0
+      return abs(scale) == 1 && shift == 0
         ? "standard normal numbers"
         : "normal numbers of mean \(shortText(shift)) and deviation \(shortText(abs(scale)))"
     }
-    return "uniform numbers in \(rangeText(min(shift, shift + scale), max(shift, shift + scale)))"
+    return "uniform numbers in \(rangeText(low, low + abs(scale)))"
   }
 }
 
@@ -138,6 +150,9 @@ extension Elaborator {
     case is Multiply:
       noise.scale *= constant
       noise.shift *= constant
+    case is Divide where index == 1:
+      noise.scale /= constant
+      noise.shift /= constant
     case is Add: noise.shift += constant
     case is Subtract where index == 1: noise.shift -= constant
     case is Subtract:
@@ -168,13 +183,24 @@ extension Elaborator {
       addSlip(
         "slip.logits", "\(loss) takes logits, but this is the result of a \(squash)",
         at: site.range(of: name), notes: notes, help: mend + "leave the \(squash) out")
-    case ("bce", is MatMul), ("bce", is Conv2D), ("bce", is Add), ("bce", is Tanh):
+    case ("bce", _) where isUnbounded(prediction.id):
       addSlip(
         "slip.probability", "bce takes probabilities, but nothing brings this between 0 and 1",
         at: site.range(of: name), notes: notes,
         help: "bceWithLogits takes logits; or end the network with a sigmoid")
     default: break
     }
+  }
+
+  /// Whether a value is a layer's sum, its bias perhaps added, or a tanh's result: nothing that is between 0 and 1.
+  private func isUnbounded(_ value: ValueID) -> Bool {
+    guard let node = producer(of: value) else { return false }
+    func isProduct(_ value: ValueID) -> Bool {
+      let operation = producer(of: value)?.operation
+      return operation is MatMul || operation is Conv2D || operation is Conv2DInputGradient
+    }
+    if node.operation is Add { return node.operands.contains(where: isProduct) }
+    return node.operation is Tanh || isProduct(value)
   }
 
   private func addSlip(
@@ -251,7 +277,9 @@ extension Elaborator {
         !$0.0.isInSample && $0.0.network == argument.network
           && $0.0.parameter == argument.parameter
       }
-      guard let first = trained.first, !trained.contains(where: { $0.1 == noise }) else { continue }
+      guard let first = trained.first, !trained.contains(where: { $0.1.isLike(noise) }) else {
+        continue
+      }
       addSlip(
         "slip.noise",
         "\(argument.network) is given \(noise.text) here, but \(first.1.text) in train",

@@ -92,6 +92,7 @@ package struct Workspace: Hashable, Sendable {
   }
 }
 
+/// A graph with an order for its nodes and a place for every value: all that a backend must know of memory.
 package struct Plan: Sendable {
   /// Every offset is a multiple of this: one cache line, one widest vector.
   package static let alignment = 64

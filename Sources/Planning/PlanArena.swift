@@ -9,12 +9,17 @@ extension Plan {
   /// change too. Workspaces that were reserved before are given up. A function of the plan and the workspaces alone.
   package func reserving(_ workspaces: [Workspace]) -> Plan {
     var plan = self
+    for buffer in buffers {
+      if case .workspace = buffer.use { plan.withoutReuseBytes -= buffer.bytes }
+    }
     plan.buffers.removeAll { if case .workspace = $0.use { true } else { false } }
     for (index, workspace) in workspaces.enumerated() where workspace.bytes > 0 {
+      let bytes = aligned(workspace.bytes)
+      plan.withoutReuseBytes += bytes
       plan.buffers.append(
         PlannedBuffer(
-          use: .workspace(index), offset: 0, bytes: aligned(workspace.bytes),
-          start: workspace.start, end: workspace.end))
+          use: .workspace(index), offset: 0, bytes: bytes, start: workspace.start,
+          end: workspace.end))
     }
     plan.packArena()
     // With more to place, the search may by chance do better.

@@ -87,20 +87,22 @@ extension Plan {
     return bytes
   }
 
-  /// The position at which most is held, and how much.
-  package var peak: (position: Int, bytes: Int) {
-    var changes = [Int](repeating: 0, count: order.count + 3)
+  /// Bytes of the arena that are held at each position of the order, at the end of the step, and after it.
+  package var heldBytes: [Int] {
+    var held = [Int](repeating: 0, count: order.count + 3)
     for buffer in buffers {
-      changes[buffer.start] += buffer.bytes
-      changes[buffer.end + 1] -= buffer.bytes
+      held[buffer.start] += buffer.bytes
+      held[buffer.end + 1] -= buffer.bytes
     }
-    var best = (position: 0, bytes: 0)
-    var held = 0
-    for (position, change) in changes.enumerated() {
-      held += change
-      if held > best.bytes { best = (position, held) }
-    }
-    return best
+    for position in 1..<held.count { held[position] += held[position - 1] }
+    return held.dropLast()
+  }
+
+  /// The position at which most is held, the first of several, and how much.
+  package var peak: (position: Int, bytes: Int) {
+    let held = heldBytes
+    let most = held.max() ?? 0
+    return (held.firstIndex(of: most) ?? 0, most)
   }
 }
 

@@ -75,6 +75,8 @@ package protocol Backend: AnyObject {
   /// One line for `gan-exec devices` and logs: instruction set, threads.
   var summary: String { get }
   func makeStateStore() -> any StateStore
+  /// The plan with what the backend's kernels have for themselves in its arena, as `load` runs it. Allocates none of it.
+  func reserving(_ plan: Plan) throws(EnvironmentFailure) -> Plan
   /// Binds a plan. Throws where a kernel or memory is missing; every state that the plan names must be declared.
   func load(_ plan: Plan, states: any StateStore) throws(EnvironmentFailure) -> any Executable
 }

@@ -8,11 +8,16 @@ package struct ProfileEntry: Hashable, Sendable {
   package var node: NodeID?
   /// The kernel's name in the kernel table.
   package var kernel: String
+  /// Whether it only brings an operand into the form that the node's own kernel wants.
+  package var isPacking: Bool
   package var nanoseconds: UInt64
   package var runs: Int
-  package init(node: NodeID?, kernel: String, nanoseconds: UInt64 = 0, runs: Int = 0) {
+  package init(
+    node: NodeID?, kernel: String, isPacking: Bool = false, nanoseconds: UInt64 = 0, runs: Int = 0
+  ) {
     self.node = node
     self.kernel = kernel
+    self.isPacking = isPacking
     self.nanoseconds = nanoseconds
     self.runs = runs
   }

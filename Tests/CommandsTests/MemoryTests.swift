@@ -137,6 +137,14 @@ import Testing
     #expect(buffers(bound, "values").count == buffers(plain, "values").count)
     #expect(bound["arena_bytes"]!.intValue! > plain["arena_bytes"]!.intValue!)
     #expect(bound["to_lower_bound"]!.doubleValue! < 1.05)
+    #expect(bound["to_without_reuse"]!.doubleValue! < 1)
+    // What is more than this machine has is planned all the same.
+    let huge = compile(
+      Places.graph("dcgan-mnist"), "--emit", "memory", "--json", "--batch", "100000", "--backend",
+      "cpu")
+    #expect(huge.code == 0, "\(huge.messages)")
+    let arena = try JSONValue.parse(huge.output, name: "json")["arena_bytes"]?.intValue ?? 0
+    #expect(arena > 30 << 30)
     let text = compile(
       Places.graph("dcgan-mnist"), "--emit", "memory", "--batch", "8", "--backend", "cpu")
     #expect(text.output.contains("kernels' own"))

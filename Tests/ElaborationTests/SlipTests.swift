@@ -66,6 +66,8 @@ private let sound = """
     Change("update generator minimizing gLoss with adam(1e-3)", "", "slip.frozen@6"),
     Change("{ generator(n", "{ generator(2 * n", "slip.noise@19"),
     Change("{ generator(n", "{ generator(1 - (0 - n", "slip.noise@19"),
+    Change("{ generator(n", "{ generator(0 - n"),
+    Change("{ generator(n", "{ generator(0.5 * 2 * n"),
     Change("{ generator(n", "{ generator(0 + 1 * n"),
     Change("{ generator(normal(", "{ generator(uniform(", "slip.noise@19"),
     Change("in -1...1", "in 0...1", "slip.range@13", "slip.range@15"),
@@ -89,6 +91,28 @@ private let sound = """
     }
     if change.new.contains("1 - (") { text = text.replacing("latent])) }", with: "latent]))) }") }
     #expect(try slips(text) == change.slips)
+  }
+
+  @Test func noiseIsComparedByItsDistribution() throws {
+    let uniform = sound.replacing("normal(", with: "uniform(")
+    #expect(try slips(uniform) == [])
+    func drawing(_ noise: String) throws -> [String] {
+      try slips(
+        uniform.replacing("{ generator(uniform([count, latent])", with: "{ generator(\(noise)"))
+    }
+    #expect(try drawing("1 - uniform([count, latent])") == [])
+    #expect(try drawing("uniform([count, latent]) / 2") == ["slip.noise@19"])
+    #expect(try drawing("2 * uniform([count, latent]) / 2") == [])
+  }
+
+  /// What is brought between 0 and 1 by other means than a sigmoid at the end.
+  @Test func otherProbabilities() throws {
+    for end in ["sigmoid(h) * 0.9 + 0.05", "0.5 * tanh(h) + 0.5", "clip(h, 0, 1)"] {
+      let text = sound.replacing(
+        "{ x |> dense(5) |> relu() |> dense(1) |> sigmoid() }",
+        with: "{ let h = x |> dense(5) |> relu() |> dense(1); \(end) }")
+      #expect(try slips(text) == [], "\(end)")
+    }
   }
 
   @Test func probabilitiesInCrossEntropy() throws {

@@ -54,17 +54,7 @@ enum GraphView {
   ) throws -> Plan {
     let plan = Planner().plan(try runner.run(source).graph)
     guard ["--backend", "--isa", "--threads"].contains(where: arguments.has) else { return plan }
-    let backend = try Workplace.makeBackend(arguments)
-    let states = backend.makeStateStore()
-    for input in plan.graph.inputs {
-      guard case .state(let name) = input.role else { continue }
-      try states.declare(name, plan.graph.type(of: input.value))
-    }
-    for output in plan.graph.outputs {
-      guard case .state(let name) = output.role else { continue }
-      try states.declare(name, plan.graph.type(of: output.value))
-    }
-    return try backend.load(plan, states: states).plan
+    return try Workplace.makeBackend(arguments).reserving(plan)
   }
 
   private static func page(of graph: Graph, _ arguments: ParsedArguments) throws -> String {

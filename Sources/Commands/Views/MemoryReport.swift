@@ -98,11 +98,7 @@ struct MemoryReport {
         content: content(buffer),
         isHeldAtPeak: buffer.start <= peak.position && peak.position <= buffer.end)
     }
-    var held = [Int](repeating: 0, count: end)
-    for buffer in buffers {
-      for position in buffer.positions { held[position] += buffer.bytes }
-    }
-    self.held = held
+    held = Array(plan.heldBytes.prefix(end))
   }
 
   /// A number as a share of another, 1 where both are nothing.

@@ -1,0 +1,126 @@
+// Where the placements of a plan are: in memory, for an executable; nowhere, for a binding that only finds out what kernels
+// ask for.
+
+import Basics
+import GraphIR
+import Operators
+import Planning
+import Runtime
+
+/// What a binder asks where operands and results are. Values with different places have different addresses.
+protocol AddressSpace {
+  var arenaBase: UnsafeMutableRawPointer { get }
+  func pointer(_ placement: Placement) -> UnsafeMutableRawPointer
+}
+
+/// Addresses without memory: nothing may be read or written there.
+struct ImaginedAddresses: AddressSpace {
+  /// Room enough for any one tensor.
+  private static let stretch = 1 << 40
+  /// For lookup only.
+  private var states: [String: Int] = [:]
+
+  init(_ plan: Plan) {
+    for input in plan.graph.inputs {
+      if case .state(let name) = input.role { add(name) }
+    }
+    for output in plan.graph.outputs {
+      if case .state(let name) = output.role { add(name) }
+    }
+  }
+
+  private mutating func add(_ state: String) {
+    if states[state] == nil { states[state] = states.count }
+  }
+
+  var arenaBase: UnsafeMutableRawPointer { address(stretch: 1, 0) }
+
+  func pointer(_ placement: Placement) -> UnsafeMutableRawPointer {
+    switch placement {
+    case .arena(let offset): return address(stretch: 1, offset)
+    case .constant(let offset): return address(stretch: 2, offset)
+    case .input(let index): return address(stretch: 3 + 2 * index, 0)
+    case .state(let name):
+      guard let index = states[name] else { preconditionFailure("no state \(name)") }
+      return address(stretch: 4 + 2 * index, 0)
+    case .none: preconditionFailure("a value without a place")
+    }
+  }
+
+  private func address(stretch: Int, _ offset: Int) -> UnsafeMutableRawPointer {
+    UnsafeMutableRawPointer(bitPattern: stretch * Self.stretch + offset)!
+  }
+}
+
+/// Where every placement of a plan is.
+final class Addresses: AddressSpace {
+  private let arena: Arena
+  let constants: Arena
+  private let inputs: Arena
+  private var inputOffsets: [Int] = []
+  let inputBytes: Int
+  /// For lookup only.
+  private var states: [String: Arena] = [:]
+
+  init(_ plan: Plan, _ store: CPUStateStore) throws(EnvironmentFailure) {
+    let graph = plan.graph
+    arena = try Arena(byteCount: plan.arenaBytes, for: "the arena of \"\(graph.name)\"")
+    constants = try Arena(byteCount: plan.constantBytes, for: "constants")
+    var offset = 0
+    for input in graph.inputs {
+      inputOffsets.append(offset)
+      let type = graph.type(of: input.value)
+      if case .state(let name) = input.role {
+        states[name] = try store.memory(name, type)
+      } else {
+        offset += aligned(type.byteCount)
+      }
+    }
+    inputBytes = offset
+    inputs = try Arena(byteCount: offset, for: "inputs")
+    for output in graph.outputs {
+      if case .state(let name) = output.role {
+        states[name] = try store.memory(name, graph.type(of: output.value))
+      }
+    }
+    fillConstants(plan)
+  }
+
+  var arenaBase: UnsafeMutableRawPointer { arena.base }
+
+  func pointer(_ placement: Placement) -> UnsafeMutableRawPointer {
+    switch placement {
+    case .arena(let offset): return arena.pointer(at: offset)
+    case .constant(let offset): return constants.pointer(at: offset)
+    case .input(let index): return inputs.pointer(at: inputOffsets[index])
+    case .state(let name):
+      guard let memory = states[name] else { preconditionFailure("no state \(name)") }
+      return memory.base
+    case .none: preconditionFailure("a value without a place")
+    }
+  }
+
+  private func fillConstants(_ plan: Plan) {
+    for id in plan.graph.nodes.ids {
+      let node = plan.graph.nodes[id]
+      guard node.operation is Constant, case .constant = plan.placements[node.results[0]] else {
+        continue
+      }
+      let value = node.results[0]
+      var type = plan.graph.type(of: value)
+      if plan.scalarConstants.contains(value) { type = type.with(shape: []) }
+      let target = pointer(plan.placements[value])
+      let tensor = node.operation.evaluate([], results: [type])[0]
+      for (index, element) in tensor.values.enumerated() {
+        switch type.element {
+        case .f32:
+          target.storeBytes(of: Float(element), toByteOffset: index * 4, as: Float.self)
+        case .i32, .bool:
+          target.storeBytes(of: Int32(element), toByteOffset: index * 4, as: Int32.self)
+        case .f64:
+          target.storeBytes(of: element, toByteOffset: index * 8, as: Double.self)
+        }
+      }
+    }
+  }
+}
