@@ -80,7 +80,7 @@ package enum CompileCommand {
         try ProgramSummary(source.program, runner(arguments)).json().text(indented: true) + "\n")
       return ExitCode.done
     }
-    let graph = try graph(of: source.program, named: arguments.value("--graph"))
+    let graph = try ProgramGraphs(source.program).graph(named: arguments.value("--graph"))
     return try show(graph, form, arguments, console)
   }
 
@@ -192,19 +192,6 @@ package enum CompileCommand {
     return PassRunner(
       pipeline.disabling(disabled), verifies: arguments.has("--verify-each"),
       limit: try arguments.integer("--pass-limit", in: 0...Int.max))
-  }
-
-  static func graph(of program: Program, named name: String?) throws -> Graph {
-    let samples = program.samples.map { $0.name.map { "sample:\($0)" } ?? "sample" }
-    let networks = program.networks.map(\.name)
-    let known = (program.train == nil ? [] : ["train"]) + samples + networks
-    let wanted = name ?? known.first ?? "train"
-    if wanted == "train", let train = program.train { return train.graph }
-    if let index = samples.firstIndex(of: wanted) { return program.samples[index].graph }
-    if let network = program.networks.first(where: { $0.name == wanted }) { return network.graph }
-    throw UsageError(
-      "the program has no graph '\(wanted)'; it has \(known.joined(separator: ", "))",
-      help: suggestion(for: wanted, in: known))
   }
 }
 

@@ -95,7 +95,7 @@ enum DiffCommand {
   ) throws -> Graph {
     let graph =
       switch subject {
-      case .program(let source): try CompileCommand.graph(of: source.program, named: name)
+      case .program(let source): try ProgramGraphs(source.program).graph(named: name)
       case .graph(let graph): graph
       }
     guard let choice else { return graph }

@@ -163,13 +163,47 @@ struct ProgramDiffText {
 
   private func section(_ title: String, _ entries: [ProgramDiff.Entry]) -> String {
     guard !entries.isEmpty else { return "" }
-    return "\(title): \(entries.count) differ\(entries.count == 1 ? "s" : "")\n"
-      + entries.map(line).joined()
+    return "\(title): \(entries.count) differ\(entries.count == 1 ? "s" : "")\n" + lines(entries)
+  }
+
+  /// One line an entry; but one for all where nothing but the beginning of many names changed, as it does with the
+  /// moments of an optimiser that was given a name.
+  private func lines(_ entries: [ProgramDiff.Entry]) -> String {
+    let prefixes = entries.map(Self.changedPrefix)
+    var counts: [String: Int] = [:]
+    for case let prefix? in prefixes { counts[prefix, default: 0] += 1 }
+    var text = ""
+    for (entry, prefix) in zip(entries, prefixes) {
+      guard let prefix, let count = counts[prefix], count == 0 || count > 2 else {
+        text += line(entry)
+        continue
+      }
+      if count > 0 {
+        text += paint.line(.renamed, "\(prefix): \(count) names, nothing else")
+        counts[prefix] = 0
+      }
+    }
+    return text
+  }
+
+  /// `dAdam/… -> update-discriminator/…`: what two names do not have in common at their ends; nil where not only the
+  /// name changed.
+  private static func changedPrefix(_ entry: ProgramDiff.Entry) -> String? {
+    guard let newName = entry.newName, entry.before == entry.after else { return nil }
+    var old = entry.name.split(separator: "/", omittingEmptySubsequences: false)
+    var new = newName.split(separator: "/", omittingEmptySubsequences: false)
+    while old.count > 1, new.count > 1, old.last == new.last {
+      old.removeLast()
+      new.removeLast()
+    }
+    return "\(old.joined(separator: "/"))/… -> \(new.joined(separator: "/"))/…"
   }
 
   private func line(_ entry: ProgramDiff.Entry) -> String {
-    let sides = [entry.before, entry.after].compactMap { $0 }.joined(separator: " -> ")
-    return paint.line(entry.kind, "\(entry.name): \(sides)")
+    let name = entry.newName.map { "\(entry.name) -> \($0)" } ?? entry.name
+    let sides = [entry.before, entry.before == entry.after ? nil : entry.after]
+    return paint.line(
+      entry.kind, "\(name): \(sides.compactMap { $0 }.joined(separator: " -> "))")
   }
 }
 
@@ -204,7 +238,7 @@ enum DiffJSON {
       entries.map { entry in
         [
           "kind": .string(entry.kind.rawValue), "name": .string(entry.name),
-          "before": text(entry.before), "after": text(entry.after),
+          "new_name": text(entry.newName), "before": text(entry.before), "after": text(entry.after),
         ]
       })
   }

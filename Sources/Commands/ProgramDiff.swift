@@ -12,6 +12,8 @@ struct ProgramDiff {
   struct Entry: Hashable {
     var kind: GraphDiff.Kind
     var name: String
+    /// Of what was renamed, its name afterwards.
+    var newName: String?
     var before: String?
     var after: String?
   }
@@ -25,7 +27,9 @@ struct ProgramDiff {
   var states: [Entry]
   var data: [Entry]
   var facts: [Entry]
-  /// The graphs that differ, in the order of the program. What is said of states and data is left out.
+  /// The graphs that differ, in the order of the program. What the entries of states and data say already is left
+  /// out: that a graph no longer reads a state that is gone, and the like. What graphs do otherwise with states and
+  /// data that both programs have is said here.
   var graphs: [GraphEntry]
 
   var isEmpty: Bool { states.isEmpty && data.isEmpty && facts.isEmpty && graphs.isEmpty }
@@ -33,175 +37,143 @@ struct ProgramDiff {
   init(_ before: Program, _ after: Program) throws {
     let old = ProgramGraphs(before)
     let new = ProgramGraphs(after)
-    var renamed: [(old: String, new: String)] = []
     graphs = []
-    for name in old.names {
-      guard let other = new[name] else {
-        graphs.append(GraphEntry(name: name, diff: nil, isAfter: false))
-        continue
-      }
-      var diff = try GraphDiff(old[name] ?? other, other)
-      renamed += Self.renamedStates(diff).filter { pair in !renamed.contains { $0 == pair } }
-      diff.changes.removeAll { Self.isOfStateOrData($0) }
-      if !diff.isEmpty { graphs.append(GraphEntry(name: name, diff: diff, isAfter: false)) }
+    var renamed: [Renaming] = []
+    for entry in old.all {
+      let diff = try new.counterpart(of: entry).map { try GraphDiff(entry.graph, $0.graph) }
+      renamed += (diff?.changes ?? []).compactMap { Renaming($0) }
+      graphs.append(GraphEntry(name: entry.title, diff: diff, isAfter: false))
     }
-    for name in new.names where old[name] == nil {
-      graphs.append(GraphEntry(name: name, diff: nil, isAfter: true))
+    for entry in new.all where old.counterpart(of: entry) == nil {
+      graphs.append(GraphEntry(name: entry.title, diff: nil, isAfter: true))
     }
     states = Self.entries(
-      before.states.map { ($0.name, Self.text($0)) }, after.states.map { ($0.name, Self.text($0)) },
-      renamed)
+      before.states.map(Declared.init), after.states.map(Declared.init),
+      renamed.filter { $0.kind == .state })
     data = Self.entries(
-      before.data.map { ($0.name, Self.text($0)) }, after.data.map { ($0.name, Self.text($0)) }, [])
-    facts = Self.entries(Self.facts(before), Self.facts(after), [])
-  }
-
-  // MARK: States and data
-
-  /// Pairs of names that a graph's difference found to be one state.
-  private static func renamedStates(_ diff: GraphDiff) -> [(old: String, new: String)] {
-    diff.changes.compactMap { change in
-      guard change.kind == .renamed, let old = stateName(change.before),
-        let new = stateName(change.after)
-      else { return nil }
-      return (old, new)
-    }
-  }
-
-  private static func stateName(_ items: [GraphDiff.Item]) -> String? {
-    guard let name = items.first?.name, name.hasPrefix("state \""), name.hasSuffix("\"") else {
-      return nil
-    }
-    return String(name.dropFirst("state \"".count).dropLast())
-  }
-
-  /// Whether a change is of an input or output that the lists of states and data tell about.
-  private static func isOfStateOrData(_ change: GraphDiff.Change) -> Bool {
-    let items = change.before + change.after
-    guard change.kind != .rewired else { return false }
-    return items.allSatisfy { item in
-      item.isBinding
-        && ["state ", "data ", "output state "].contains { item.name.hasPrefix($0) }
-    }
+      before.data.map(Declared.init), after.data.map(Declared.init),
+      renamed.filter { $0.kind == .data })
+    facts = Self.entries(Declared.facts(before), Declared.facts(after), [])
+    let told = ToldChanges(states: states, data: data)
+    for index in graphs.indices { graphs[index].diff?.changes.removeAll(where: told.includes) }
+    graphs.removeAll { $0.diff?.isEmpty == true }
   }
 
   private static func entries(
-    _ before: [(name: String, text: String)], _ after: [(name: String, text: String)],
-    _ renamed: [(old: String, new: String)]
+    _ before: [Declared], _ after: [Declared], _ renamed: [Renaming]
   ) -> [Entry] {
+    let old = index(before)
+    let new = index(after)
+    let newNames = Dictionary(
+      renamed.map { ($0.old, $0.new) }, uniquingKeysWith: { first, _ in first })
+    var taken: Set<String> = []
     var found: [Entry] = []
-    for (name, text) in before {
-      if let other = after.first(where: { $0.name == name }) {
-        if other.text != text {
-          found.append(Entry(kind: .changed, name: name, before: text, after: other.text))
-        }
-      } else if let new = renamed.first(where: { $0.old == name })?.new,
-        !before.contains(where: { $0.name == new }),
-        let other = after.first(where: { $0.name == new })
-      {
+    for declared in before {
+      let name = declared.name
+      if let other = new[name] {
+        guard other.text != declared.text else { continue }
+        let texts = Declared.shown(declared, other)
         found.append(
-          Entry(kind: .renamed, name: name, before: text, after: "\(new): \(other.text)"))
+          Entry(kind: .changed, name: name, before: texts.before, after: texts.after))
+      } else if let newName = newNames[name], old[newName] == nil, let other = new[newName],
+        taken.insert(newName).inserted
+      {
+        let texts = Declared.shown(declared, other)
+        found.append(
+          Entry(
+            kind: .renamed, name: name, newName: newName, before: texts.before,
+            after: texts.after))
       } else {
-        found.append(Entry(kind: .removed, name: name, before: text, after: nil))
+        found.append(Entry(kind: .removed, name: name, before: declared.shortText))
       }
     }
-    let named = Set(renamed.filter { pair in before.contains { $0.name == pair.old } }.map(\.new))
-    for (name, text) in after
-    where !before.contains(where: { $0.name == name }) && !named.contains(name) {
-      found.append(Entry(kind: .added, name: name, before: nil, after: text))
+    for declared in after where old[declared.name] == nil && !taken.contains(declared.name) {
+      found.append(Entry(kind: .added, name: declared.name, after: declared.shortText))
     }
     return found
   }
 
-  private static func text(_ state: StateDeclaration) -> String {
-    "\(state.type), \(text(state.initializer)), \(text(state.kind))"
-  }
-
-  private static func text(_ kind: StateKind) -> String {
-    switch kind {
-    case .parameter: "parameter"
-    case .runningStatistic: "running statistic"
-    case .moment: "moment"
-    case .counter: "counter"
-    case .average: "average"
-    }
-  }
-
-  private static func text(_ initializer: Initializer) -> String {
-    switch initializer {
-    case .constant(let value): "begins as \(value)"
-    case .normal(let deviation): "normal of deviation \(deviation)"
-    case .uniform(let low, let high): "uniform in \(low)...\(high)"
-    case .truncatedNormal(let deviation): "truncated normal of deviation \(deviation)"
-    case .copy(let other): "a copy of \(other)"
-    }
-  }
-
-  private static func text(_ data: DataDeclaration) -> String {
-    var text = "\(data.type)"
-    if let low = data.low, let high = data.high { text += " in \(low)...\(high)" }
-    switch data.source {
-    case .named(let name): text += " from \(GraphPrinter.quoted(name))"
-    case .part(let source, let name): text += " from \(source).\(name)"
-    }
-    text += ", \(data.order.rawValue)"
-    if let other = data.with { text += " with \(other)" }
-    return data.batchesPerStep == 1 ? text : text + ", \(data.batchesPerStep) batches a step"
-  }
-
-  // MARK: Training and samples
-
-  private static func facts(_ program: Program) -> [(name: String, text: String)] {
-    var facts = [(name: "model", text: program.model)]
-    if let train = program.train {
-      switch train.length {
-      case .epochs(let count): facts.append(("train", "\(count) epochs"))
-      case .steps(let count): facts.append(("train", "\(count) steps"))
-      }
-      for (index, schedule) in train.schedules.enumerated() {
-        facts.append(("every \(index + 1)", text(schedule)))
-      }
-    }
-    for sample in program.samples {
-      facts.append(
-        (
-          "sample\(sample.name.map { " " + $0 } ?? "")",
-          "count \(sample.count), seed \(sample.seed), shown in \(sample.low)...\(sample.high)"
-        ))
-    }
-    return facts
-  }
-
-  private static func text(_ schedule: Schedule) -> String {
-    let actions = schedule.actions.map { action in
-      switch action {
-      case .sample(let name): name.map { "sample \($0)" } ?? "sample"
-      case .checkpoint: "checkpoint"
-      }
-    }
-    let all = actions + (schedule.block.map { ["block \($0 + 1)"] } ?? [])
-    return "\(schedule.count) \(schedule.unit.rawValue): \(all.joined(separator: ", "))"
+  /// By name; for look-ups only.
+  private static func index(_ all: [Declared]) -> [String: Declared] {
+    Dictionary(all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
   }
 }
 
-/// All graphs of a program by the names that `--graph` takes. Of the step, each combination of conditional blocks.
-private struct ProgramGraphs {
-  private(set) var names: [String] = []
-  private var graphs: [String: Graph] = [:]
+// MARK: - What graphs say of states and data
 
-  init(_ program: Program) {
-    for (index, graph) in (program.train?.variants ?? []).enumerated() {
-      add(index == 0 ? "train" : "train with blocks \(String(index, radix: 2))", graph)
+extension GraphDiff.Item {
+  /// The state or data source that this input or output of the graph is of.
+  fileprivate var owner: Owner? {
+    switch binding {
+    case .input(.state(let name)), .output(.state(let name)): Owner(kind: .state, name: name)
+    case .input(.data(let source, _)): Owner(kind: .data, name: source)
+    default: nil
     }
-    for sample in program.samples {
-      add(sample.name.map { "sample:\($0)" } ?? "sample", sample.graph)
-    }
-    for network in program.networks { add(network.name, network.graph) }
+  }
+}
+
+private struct Owner: Hashable {
+  enum Kind { case state, data }
+  var kind: Kind
+  var name: String
+}
+
+/// A pair of inputs or outputs that a graph's difference found to be one, of states or of data.
+private struct Renaming: Hashable {
+  var kind: Owner.Kind
+  var old: String
+  var new: String
+
+  /// Nil for every other change.
+  init?(_ change: GraphDiff.Change) {
+    guard change.kind == .renamed, let before = change.before.first?.owner,
+      let after = change.after.first?.owner, before.kind == after.kind
+    else { return nil }
+    self.init(kind: before.kind, old: before.name, new: after.name)
   }
 
-  private mutating func add(_ name: String, _ graph: Graph) {
-    if graphs.updateValue(graph, forKey: name) == nil { names.append(name) }
+  init(kind: Owner.Kind, old: String, new: String) {
+    self.kind = kind
+    self.old = old
+    self.new = new
+  }
+}
+
+/// What the entries of states and data say. Hash tables are for look-ups only.
+private struct ToldChanges {
+  private var removed: Set<Owner> = []
+  private var added: Set<Owner> = []
+  private var changed: Set<Owner> = []
+  private var renamed: Set<Renaming> = []
+
+  init(states: [ProgramDiff.Entry], data: [ProgramDiff.Entry]) {
+    for entry in states { add(entry, .state) }
+    for entry in data { add(entry, .data) }
   }
 
-  subscript(name: String) -> Graph? { graphs[name] }
+  private mutating func add(_ entry: ProgramDiff.Entry, _ kind: Owner.Kind) {
+    let owner = Owner(kind: kind, name: entry.name)
+    switch entry.kind {
+    case .removed: removed.insert(owner)
+    case .added: added.insert(owner)
+    case .renamed:
+      let new = entry.newName ?? entry.name
+      removed.insert(owner)
+      added.insert(Owner(kind: kind, name: new))
+      renamed.insert(Renaming(kind: kind, old: entry.name, new: new))
+    default: changed.insert(owner)
+    }
+  }
+
+  /// Whether a graph's change follows from an entry: the input or output of a state that is gone is gone too. One of a
+  /// state that both programs have does not, and is a difference of the graph.
+  func includes(_ change: GraphDiff.Change) -> Bool {
+    switch change.kind {
+    case .removed: change.before[0].owner.map(removed.contains) ?? false
+    case .added: change.after[0].owner.map(added.contains) ?? false
+    case .retyped: change.after[0].owner.map(changed.contains) ?? false
+    case .renamed: Renaming(change).map(renamed.contains) ?? false
+    default: false
+    }
+  }
 }

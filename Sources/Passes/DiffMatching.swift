@@ -54,12 +54,12 @@ struct DiffMatching {
 
   /// Inputs are known by what fills them, whatever their types.
   private mutating func matchInputs() {
-    var places: [String: Int] = [:]
-    for (index, part) in after.parts.enumerated() where part.isInput {
-      places[part.role ?? ""] = index
+    var places: [InputRole: Int] = [:]
+    for (index, part) in after.parts.enumerated() {
+      if let role = part.role { places[role] = index }
     }
-    for (index, part) in before.parts.enumerated() where part.isInput {
-      if let other = places[part.role ?? ""] { match(index, other) }
+    for (index, part) in before.parts.enumerated() {
+      if let role = part.role, let other = places[role] { match(index, other) }
     }
   }
 
@@ -210,7 +210,7 @@ struct DiffMatching {
 private struct ComputationClasses {
   private struct Key: Hashable {
     var mnemonic: String
-    var role: String?
+    var role: InputRole?
     var attributes: [String]
     var operands: [DiffPart.Place]
     var types: [TensorType]

@@ -15,8 +15,8 @@ struct DiffPart {
 
   /// The operation's name; of an input, what kind of thing fills it.
   var mnemonic: String
-  /// Of an input, what fills it, such as `state "generator/dense/kernel"`.
-  var role: String?
+  /// Of an input, what fills it.
+  var role: InputRole?
   var attributes: [(name: String, text: String)]
   var operands: [Place]
   var types: [TensorType]
@@ -47,8 +47,8 @@ struct DiffSide {
       places[input.value] = DiffPart.Place(part: parts.count, result: 0)
       parts.append(
         DiffPart(
-          mnemonic: Self.kind(of: input.role), role: GraphPrinter.text(input.role), attributes: [],
-          operands: [], types: [graph.type(of: input.value)], origin: Origin(), node: nil))
+          mnemonic: Self.kind(of: input.role), role: input.role, attributes: [], operands: [],
+          types: [graph.type(of: input.value)], origin: Origin(), node: nil))
     }
     for id in graph.nodes.ids {
       let node = graph.nodes[id]

@@ -37,8 +37,9 @@ struct GraphComparison {
 
   private func item(_ part: DiffPart, _ side: DiffSide, _ graph: Graph) -> GraphDiff.Item {
     var item = GraphDiff.Item(
-      name: part.role ?? part.mnemonic, isBinding: part.isInput, value: nil, within: nil,
-      types: part.types, origin: part.origin)
+      name: part.role.map { GraphPrinter.text($0) } ?? part.mnemonic,
+      binding: part.role.map { .input($0) }, value: nil, within: nil, types: part.types,
+      origin: part.origin)
     guard let node = part.node else { return item }
     let first = graph.nodes[node].results.first
     if side.isFused[node.index] { item.within = first } else { item.value = first }
@@ -53,7 +54,7 @@ struct GraphComparison {
   private func nodeItem(_ id: NodeID, _ graph: Graph) -> GraphDiff.Item {
     let node = graph.nodes[id]
     return GraphDiff.Item(
-      name: node.operation.mnemonic, isBinding: false, value: node.results.first, within: nil,
+      name: node.operation.mnemonic, binding: nil, value: node.results.first, within: nil,
       types: graph.types(of: node.results), origin: node.origin)
   }
 
@@ -125,10 +126,11 @@ struct GraphComparison {
     return found
   }
 
-  /// Whether two operands are the same, or what was added or removed between them says all about it.
+  /// Whether two operands are the same, or what was added or removed between them says all about it. An input that was
+  /// added stands between nothing.
   private func isSameOrSaid(_ old: DiffPart.Place, _ new: DiffPart.Place) -> Bool {
-    matching.areSame(old, new) || matching.toBefore[new.part] == nil
-      || leadsThroughRemoved(old, to: new)
+    let isAdded = matching.toBefore[new.part] == nil && !after.parts[new.part].isInput
+    return matching.areSame(old, new) || isAdded || leadsThroughRemoved(old, to: new)
   }
 
   /// Whether a removed operation read what is now read in its place, through other removed ones too.
@@ -242,7 +244,7 @@ struct GraphComparison {
     _ role: OutputRole, _ place: DiffPart.Place, _ side: DiffSide
   ) -> GraphDiff.Item {
     GraphDiff.Item(
-      name: "output \(GraphPrinter.text(role))", isBinding: true, value: nil, within: nil,
+      name: "output \(GraphPrinter.text(role))", binding: .output(role), value: nil, within: nil,
       types: [side.parts[place.part].types[place.result]], origin: side.parts[place.part].origin)
   }
 }

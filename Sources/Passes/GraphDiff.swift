@@ -5,12 +5,18 @@ import Basics
 import GraphIR
 
 package struct GraphDiff: Sendable {
-  /// An operation of one side, as it is shown.
+  /// What fills an input of the graph, or becomes of an output.
+  package enum Binding: Hashable, Sendable {
+    case input(InputRole)
+    case output(OutputRole)
+  }
+
+  /// An operation of one side, as it is shown; or an input or output of the graph.
   package struct Item: Hashable, Sendable {
     /// The operation's name; of an input or output of the graph, what it is, such as `state "generator/dense/kernel"`.
     package var name: String
-    /// Whether it is an input or an output of the graph.
-    package var isBinding: Bool
+    /// Nil for an operation.
+    package var binding: Binding?
     /// The number of its first result in IR text; nil for an output and for what stands inside a fused node.
     package var value: ValueID?
     /// The first result of the fused node that it stands in.
@@ -62,7 +68,9 @@ package struct GraphDiff: Sendable {
     package var equal: Item?
   }
 
+  /// How far the two graphs have come. Another stage alone is a difference too.
   package var stages: (before: Stage, after: Stage)
+  /// In the order of the graph after, what was removed first; then kernels, then outputs.
   package var changes: [Change]
 
   package var isEmpty: Bool { changes.isEmpty && stages.before == stages.after }

@@ -106,11 +106,11 @@ import Testing
           ~ images: f32[4, 6] in -1.0...1.0 from "/nowhere/images.npy", shuffled -> f32[4, 6] in 0.0...1.0 \
         from "/nowhere/images.npy", shuffled
         parameters and states: 3 differ
-          ~ generator/dense/kernel: f32[3, 8], uniform in -0.7385489458759964...0.7385489458759964, \
-        parameter -> f32[3, 7], uniform in -0.7745966692414834...0.7745966692414834, parameter
+          ~ generator/dense/kernel: f32[3, 8], uniform in -0.738549...0.738549, \
+        parameter -> f32[3, 7], uniform in -0.774597...0.774597, parameter
           ~ generator/dense/bias: f32[8], begins as 0.0, parameter -> f32[7], begins as 0.0, parameter
-          ~ generator/dense_1/kernel: f32[8, 6], uniform in -0.6546536707079771...0.6546536707079771, \
-        parameter -> f32[7, 6], uniform in -0.6793662204867574...0.6793662204867574, parameter
+          ~ generator/dense_1/kernel: f32[8, 6], uniform in -0.654654...0.654654, \
+        parameter -> f32[7, 6], uniform in -0.679366...0.679366, parameter
 
         """)
     #expect(found.output.contains("graph train: 3 retyped\n"), "\(found.output)")
