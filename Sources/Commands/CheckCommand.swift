@@ -14,13 +14,13 @@ package enum CheckCommand {
   package static let spec = CommandSpec(
     "check", "FILE", count: 1...1,
     "Checks a program; with --gradients, its own gradients against finite differences in Double; with "
-      + "--optimizations, a training step as the passes made it against the one as written.",
+      + "--optimizations, its step and samples as the passes made them against those as written.",
     options: [
       OptionSpec("--gradients", nil, "compare every gradient of the step with finite differences"),
       OptionSpec(
         "--optimizations", nil,
-        "run a step as written (-O0) and as compiled, and compare every value; names the first "
-          + "that is wrong, and the pass"),
+        "run the step and the samples as written (-O0) and as compiled, and compare every value; "
+          + "names the first that is wrong, and the pass"),
       OptionSpec(
         "--batch", "N",
         "the batch size (default 4 with --gradients, 8 with --optimizations)"),

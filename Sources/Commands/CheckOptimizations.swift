@@ -1,4 +1,4 @@
-// `gan-exec check FILE --optimizations`: the step as written against the step as the passes made it.
+// `gan-exec check FILE --optimizations`: the graphs as written against the graphs as the passes made them.
 
 import Basics
 import Elaboration
@@ -14,8 +14,9 @@ enum CheckOptimizations {
   static func run(
     _ source: ProgramSource, _ arguments: ParsedArguments, _ console: Console
   ) throws -> Int32 {
-    guard source.program.train != nil else {
-      throw UsageError("\(source.source.name) has no train block, so there is no step to check")
+    guard source.program.train != nil || !source.program.samples.isEmpty else {
+      throw UsageError(
+        "\(source.source.name) has neither a train block nor a sample, so nothing runs to be checked")
     }
     let arithmetic = try Workplace.arithmetic(arguments) ?? .fast
     guard arithmetic != .unoptimized else {
@@ -64,9 +65,11 @@ enum CheckOptimizations {
   }
 
   private static func text(_ report: OptimizationCheck.Report, file: String) -> String {
+    let graphs = report.graphs == 1 ? "a graph" : "\(report.graphs) graphs"
     var text =
-      "compared \(report.outputs.count) outputs and \(report.values.count) values of a step: "
-      + "\(report.failures) beyond \(report.failures == 1 ? "its bound" : "their bounds")\n"
+      "compared \(report.outputs.count) outputs and \(report.values.count) values of \(graphs): "
+      + "\(report.failures) beyond \(report.failures == 1 ? "its bound" : "their bounds"), "
+      + "\(report.silent) of the others too sensitive to say anything\n"
     if let first = report.first {
       text += "first: \(line(first, file: file))\n"
       if let culprit = report.culprit {
@@ -83,21 +86,22 @@ enum CheckOptimizations {
     return text
   }
 
-  /// `leaky_relu f32[128, 256] at x.gan:22:8 generator: difference 3.1e-7, bound 1e-4 (of a size of 0.4)`
+  /// `train: leaky_relu f32[128, 256] at x.gan:22:8 generator: difference 3.1e-7, bound 1e-4, size 0.4`
   private static func line(_ finding: OptimizationCheck.Finding, file: String) -> String {
     let origin = finding.origin
     var place = origin.line > 0 ? " at \(file):\(origin.line):\(origin.column)" : ""
     if !origin.path.isEmpty { place += " \(origin.path)" }
     if !origin.notes.isEmpty { place += " (\(origin.notes.joined(separator: ", ")))" }
-    return "\(finding.name) \(finding.type)\(place): difference "
+    return "\(finding.graph): \(finding.name) \(finding.type)\(place): difference "
       + "\(Progress.short(finding.difference)), bound \(Progress.short(finding.bound)), size "
       + Progress.short(finding.size)
   }
 
   private static func json(_ report: OptimizationCheck.Report) -> JSONValue {
     [
-      "outputs": .int(report.outputs.count), "values": .int(report.values.count),
-      "failures": .int(report.failures), "first": report.first.map(json) ?? .null,
+      "graphs": .int(report.graphs), "outputs": .int(report.outputs.count),
+      "values": .int(report.values.count), "failures": .int(report.failures),
+      "too_sensitive": .int(report.silent), "first": report.first.map(json) ?? .null,
       "pass": report.culprit.map { .string($0.pass) } ?? .null,
       "run": report.culprit?.run.map { .int($0) } ?? .null,
       "largest": .array(largest(report).map(json)),
@@ -106,7 +110,8 @@ enum CheckOptimizations {
 
   private static func json(_ finding: OptimizationCheck.Finding) -> JSONValue {
     [
-      "name": .string(finding.name), "type": .string(finding.type.description),
+      "graph": .string(finding.graph), "name": .string(finding.name),
+      "type": .string(finding.type.description),
       "line": .int(Int(finding.origin.line)), "column": .int(Int(finding.origin.column)),
       "path": .string(finding.origin.path),
       "notes": .array(finding.origin.notes.map { .string($0) }),
