@@ -71,11 +71,12 @@ struct GraphDiffText {
 
   private func pair(_ change: GraphDiff.Change) -> String {
     let (old, new) = (change.before[0], change.after[0])
-    let name = old.name == new.name ? "" : "\(old.name) -> "
+    let name = old.name == new.name ? "" : "\(old.name)\(attributes(old)) -> "
     let types = old.types == new.types ? "" : "\(typeText(old.types)) -> "
     var text = paint.line(
       change.kind,
-      number(new) + name + new.name + " " + types + typeText(new.types) + place(new, files.after))
+      "\(number(new))\(name)\(new.name)\(attributes(new)) \(types)\(typeText(new.types))"
+        + place(new, files.after))
     for attribute in change.attributes {
       text += "      \(attribute.name): \(shown(attribute.before)) -> \(shown(attribute.after))\n"
     }
@@ -103,7 +104,13 @@ struct GraphDiffText {
   // MARK: Items
 
   private func described(_ item: GraphDiff.Item, _ file: String?) -> String {
-    "\(number(item))\(item.name) \(typeText(item.types))\(place(item, file))"
+    "\(number(item))\(item.name)\(attributes(item)) \(typeText(item.types))\(place(item, file))"
+  }
+
+  /// ` {slope: 0.3}`, of operations whose attributes all are shown.
+  private func attributes(_ item: GraphDiff.Item) -> String {
+    guard !item.attributes.isEmpty else { return "" }
+    return " {\(item.attributes.map { "\($0.name): \(shown($0.value))" }.joined(separator: ", "))}"
   }
 
   private func number(_ item: GraphDiff.Item) -> String {
@@ -269,6 +276,7 @@ enum DiffJSON {
       "name": .string(item.name), "value": item.value.map { .int($0.index) } ?? .null,
       "within": item.within.map { .int($0.index) } ?? .null,
       "types": .array(item.types.map { .string($0.description) }),
+      "attributes": .object(item.attributes.map { ($0.name, .string($0.value)) }),
       "line": .int(Int(item.origin.line)), "column": .int(Int(item.origin.column)),
       "path": .string(item.origin.path),
     ]

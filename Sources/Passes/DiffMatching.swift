@@ -13,13 +13,21 @@ struct DiffMatching {
   /// Parts of both sides have the same number where their whole computations are equal.
   let beforeClasses: [Int]
   let afterClasses: [Int]
+  /// The first part of each of these numbers.
+  let firstBefore: [Int?]
+  let firstAfter: [Int?]
+  /// Where the outputs of one role are, in order.
+  private let sameOutputs: [(before: DiffPart.Place, after: DiffPart.Place)]
   /// The matched pairs in the order in which they were found.
   private var pairs: [(before: Int, after: Int)] = []
 
-  /// What two candidates must have in common, the surest first.
+  /// What two candidates must have in common beside their operation's name, the surest first.
   private enum Likeness: Int, CaseIterable {
-    case computation, everythingOfItsOwn, place, typesOrAttributes, mnemonic
+    case computation, everythingOfItsOwn, place, types, attributes, mnemonic
   }
+  /// By likeness: two parts, one of each side, have the same number where they are alike.
+  private let beforeLikes: [[Int]]
+  private let afterLikes: [[Int]]
 
   init(_ before: DiffSide, _ after: DiffSide) {
     self.before = before
@@ -29,6 +37,14 @@ struct DiffMatching {
     var classes = ComputationClasses()
     beforeClasses = classes.numbers(before)
     afterClasses = classes.numbers(after)
+    firstBefore = Self.firsts(beforeClasses, count: classes.count)
+    firstAfter = Self.firsts(afterClasses, count: classes.count)
+    sameOutputs = before.outputs.compactMap { output in
+      after.output(output.role).map { (output.place, $0) }
+    }
+    var likes = PartNumbers()
+    beforeLikes = Self.likes(before, beforeClasses, &likes)
+    afterLikes = Self.likes(after, afterClasses, &likes)
     matchInputs()
     matchEqual(count: classes.count, onlyWhereAsMany: true)
     spread(isLast: false)
@@ -42,6 +58,32 @@ struct DiffMatching {
   func areSame(_ x: DiffPart.Place, _ y: DiffPart.Place) -> Bool {
     x.result == y.result
       && (toAfter[x.part] == y.part || beforeClasses[x.part] == afterClasses[y.part])
+  }
+
+  private static func firsts(_ classes: [Int], count: Int) -> [Int?] {
+    var firsts = [Int?](repeating: nil, count: count)
+    for (index, number) in classes.enumerated() where firsts[number] == nil {
+      firsts[number] = index
+    }
+    return firsts
+  }
+
+  private static func likes(
+    _ side: DiffSide, _ classes: [Int], _ numbers: inout PartNumbers
+  ) -> [[Int]] {
+    Likeness.allCases.map { likeness in
+      side.parts.indices.map { index in
+        let part = side.parts[index]
+        return switch likeness {
+        case .computation: classes[index]
+        case .everythingOfItsOwn: numbers.number(part, [.path, .types, .attributes])
+        case .place: numbers.number(part, [.path])
+        case .types: numbers.number(part, [.types])
+        case .attributes: numbers.number(part, [.attributes])
+        case .mnemonic: numbers.number(part, [])
+        }
+      }
+    }
   }
 
   private mutating func match(_ x: Int, _ y: Int) {
@@ -76,29 +118,39 @@ struct DiffMatching {
     }
     for (some, others) in zip(old, new) where !some.isEmpty && !others.isEmpty {
       if onlyWhereAsMany, some.count != others.count { continue }
-      matchInOrder(some, others) { $0.origin.path == $1.origin.path }
-      matchInOrder(some, others) { _, _ in true }
+      matchInOrder(some, others) { $0.origin.path }
+      matchInOrder(some, others) { _ in 0 }
     }
   }
 
+  /// Matches those that have no partner yet with those of the same key, in order.
   private mutating func matchInOrder(
-    _ some: [Int], _ others: [Int], where isFit: (DiffPart, DiffPart) -> Bool
+    _ some: [Int], _ others: [Int], by key: (DiffPart) -> some Hashable
   ) {
+    // Who is still free, by key, the first one last.
+    var free = Dictionary(
+      grouping: others.reversed().filter { toBefore[$0] == nil }, by: { key(after.parts[$0]) })
     for x in some where toAfter[x] == nil {
-      let partner = others.first {
-        toBefore[$0] == nil && isFit(before.parts[x], after.parts[$0])
-      }
-      if let partner { match(x, partner) }
+      if let partner = free[key(before.parts[x])]?.popLast() { match(x, partner) }
     }
   }
 
-  /// Matches what is left by its own properties alone, in order: the path of calls, name, attributes and types.
+  /// Matches what is left by its own properties alone, in order: the path of calls, what passes did, name, attributes
+  /// and types.
   private mutating func matchAlike() {
-    let some = before.parts.indices.filter { toAfter[$0] == nil && !before.parts[$0].isInput }
-    let others = after.parts.indices.filter { toBefore[$0] == nil && !after.parts[$0].isInput }
-    matchInOrder(some, others) {
-      !$0.origin.path.isEmpty && Self.isEverythingEqual($0, $1)
-        && $0.origin.notes == $1.origin.notes
+    struct Key: Hashable {
+      var own: Int
+      var notes: [String]
+    }
+    func key(_ part: DiffPart, _ own: Int) -> Key { Key(own: own, notes: part.origin.notes) }
+    let own = Likeness.everythingOfItsOwn.rawValue
+    func isLeft(_ part: DiffPart) -> Bool { !part.isInput && !part.origin.path.isEmpty }
+    var free: [Key: [Int]] = [:]
+    for (y, part) in after.parts.enumerated().reversed() where toBefore[y] == nil && isLeft(part) {
+      free[key(part, afterLikes[own][y]), default: []].append(y)
+    }
+    for (x, part) in before.parts.enumerated() where toAfter[x] == nil && isLeft(part) {
+      if let partner = free[key(part, beforeLikes[own][x])]?.popLast() { match(x, partner) }
     }
   }
 
@@ -137,9 +189,8 @@ struct DiffMatching {
   }
 
   private mutating func matchOutputs(where isFit: (DiffMatching, Int, Int) -> Bool) {
-    for (role, x) in before.outputs {
-      guard let y = after.outputs.first(where: { $0.role == role })?.place else { continue }
-      if x.result == y.result, isFit(self, x.part, y.part) { match(x.part, y.part) }
+    for (x, y) in sameOutputs where x.result == y.result && isFit(self, x.part, y.part) {
+      match(x.part, y.part)
     }
   }
 
@@ -157,51 +208,99 @@ struct DiffMatching {
   private mutating func matchReaders(
     _ pair: (before: Int, after: Int), _ likeness: Likeness, evenIfMore: Bool
   ) {
-    for (x, position) in before.users[pair.before] where toAfter[x] == nil {
-      let result = before.parts[x].operands[position].result
-      let others = after.users[pair.after].filter {
-        $0.position == position && after.parts[$0.part].operands[position].result == result
-          && isAlike(x, $0.part, likeness)
-      }
-      guard let partner = others.first?.part else { continue }
-      let some = before.users[pair.before].count {
-        $0.position == position && before.parts[$0.part].operands[position].result == result
-          && isAlike($0.part, partner, likeness)
-      }
-      if some == others.count || evenIfMore { match(x, partner) }
+    let likes = (beforeLikes[likeness.rawValue], afterLikes[likeness.rawValue])
+    let some = ReaderGroups(before, pair.before, likes.0) { toAfter[$0] == nil }
+    guard !some.all.isEmpty else { return }
+    let others = ReaderGroups(after, pair.after, likes.1) { toBefore[$0] == nil }
+    for group in some.all {
+      // A part that reads one value twice may have been matched as a reader in the other place.
+      let free = group.parts.filter { toAfter[$0] == nil }
+      let partners = others.parts(like: group).filter { toBefore[$0] == nil }
+      guard free.count == partners.count || evenIfMore else { continue }
+      for (x, y) in zip(free, partners) { match(x, y) }
     }
   }
 
   /// Whether two parts that have no partners yet are alike in the way asked for.
   private func isAlike(_ x: Int, _ y: Int, _ likeness: Likeness) -> Bool {
-    guard toAfter[x] == nil, toBefore[y] == nil else { return false }
-    let (a, b) = (before.parts[x], after.parts[y])
-    guard a.mnemonic == b.mnemonic else { return false }
-    return switch likeness {
-    case .computation: beforeClasses[x] == afterClasses[y]
-    case .everythingOfItsOwn: a.origin.path == b.origin.path && Self.isEverythingEqual(a, b)
-    case .place: a.origin.path == b.origin.path
-    case .typesOrAttributes: a.types == b.types || Self.areEqual(a.attributes, b.attributes)
-    case .mnemonic: true
-    }
-  }
-
-  private static func isEverythingEqual(_ a: DiffPart, _ b: DiffPart) -> Bool {
-    a.mnemonic == b.mnemonic && a.types == b.types && areEqual(a.attributes, b.attributes)
-  }
-
-  private static func areEqual(
-    _ a: [(name: String, text: String)], _ b: [(name: String, text: String)]
-  ) -> Bool {
-    a.count == b.count && zip(a, b).allSatisfy { $0 == $1 }
+    toAfter[x] == nil && toBefore[y] == nil
+      && beforeLikes[likeness.rawValue][x] == afterLikes[likeness.rawValue][y]
   }
 
   /// Whether one operation stands in the place of another: of the same types, with an operand in common.
   private func isReplaced(_ x: Int, _ y: Int) -> Bool {
     guard toAfter[x] == nil, toBefore[y] == nil else { return false }
     let (a, b) = (before.parts[x], after.parts[y])
-    return !a.isInput && !b.isInput && a.types == b.types
-      && a.operands.contains { operand in b.operands.contains { areSame(operand, $0) } }
+    guard !a.isInput, !b.isInput, a.types == b.types else { return false }
+    let places = Set(b.operands)
+    let classes = Set(
+      b.operands.map { DiffPart.Place(part: afterClasses[$0.part], result: $0.result) })
+    return a.operands.contains { operand in
+      let (part, result) = (operand.part, operand.result)
+      if let partner = toAfter[part],
+        places.contains(DiffPart.Place(part: partner, result: result))
+      {
+        return true
+      }
+      return classes.contains(DiffPart.Place(part: beforeClasses[part], result: result))
+    }
+  }
+}
+
+/// Readers of a part that have no partner yet, those together that read the same result in the same place and are alike.
+/// In the order of the graph; the hash table is for look-ups only.
+private struct ReaderGroups {
+  struct Key: Hashable {
+    var position: Int
+    var result: Int
+    var like: Int
+  }
+  struct Group {
+    var key: Key
+    var parts: [Int]
+  }
+  private(set) var all: [Group] = []
+  private var places: [Key: Int] = [:]
+
+  init(_ side: DiffSide, _ part: Int, _ likes: [Int], where isFree: (Int) -> Bool) {
+    for (reader, position) in side.users[part] where isFree(reader) {
+      let result = side.parts[reader].operands[position].result
+      let key = Key(position: position, result: result, like: likes[reader])
+      if let place = places[key] {
+        all[place].parts.append(reader)
+      } else {
+        places[key] = all.count
+        all.append(Group(key: key, parts: [reader]))
+      }
+    }
+  }
+
+  /// Those of the other side that are as a group is.
+  func parts(like group: Group) -> [Int] { places[group.key].map { all[$0].parts } ?? [] }
+}
+
+/// Numbers of parts by some of their properties: two have the same one where the operation's name and these are equal.
+private struct PartNumbers {
+  enum Property: Hashable { case path, types, attributes }
+
+  private struct Key: Hashable {
+    var properties: [Property]
+    var mnemonic: String
+    var path: String?
+    var types: [TensorType]?
+    var attributes: [GraphDiff.Attribute]?
+  }
+  private var known: [Key: Int] = [:]
+
+  mutating func number(_ part: DiffPart, _ properties: [Property]) -> Int {
+    let key = Key(
+      properties: properties, mnemonic: part.mnemonic,
+      path: properties.contains(.path) ? part.origin.path : nil,
+      types: properties.contains(.types) ? part.types : nil,
+      attributes: properties.contains(.attributes) ? part.attributes : nil)
+    let number = known[key] ?? known.count
+    known[key] = number
+    return number
   }
 }
 
@@ -211,7 +310,7 @@ private struct ComputationClasses {
   private struct Key: Hashable {
     var mnemonic: String
     var role: InputRole?
-    var attributes: [String]
+    var attributes: [GraphDiff.Attribute]
     var operands: [DiffPart.Place]
     var types: [TensorType]
   }
@@ -225,8 +324,7 @@ private struct ComputationClasses {
         DiffPart.Place(part: numbers[$0.part], result: $0.result)
       }
       let key = Key(
-        mnemonic: part.mnemonic, role: part.role,
-        attributes: part.attributes.map { "\($0.name): \($0.text)" }, operands: operands,
+        mnemonic: part.mnemonic, role: part.role, attributes: part.attributes, operands: operands,
         types: part.types)
       let number = known[key] ?? known.count
       known[key] = number

@@ -17,7 +17,8 @@ struct DiffPart {
   var mnemonic: String
   /// Of an input, what fills it.
   var role: InputRole?
-  var attributes: [(name: String, text: String)]
+  /// Those that are not at their defaults.
+  var attributes: [GraphDiff.Attribute]
   var operands: [Place]
   var types: [TensorType]
   var origin: Origin
@@ -33,6 +34,10 @@ struct DiffSide {
   private(set) var outputs: [(role: OutputRole, place: DiffPart.Place)] = []
   /// For each part, who reads it and as which operand, in order.
   private(set) var users: [[(part: Int, position: Int)]] = []
+  /// For each part, the outputs that are its results, by their index in `outputs`.
+  private(set) var outputsOfPart: [[Int]] = []
+  /// The index of each output; for look-ups only.
+  private var outputIndices: [OutputRole: Int] = [:]
   /// Whether a node is fused, by its number.
   let isFused: [Bool]
   /// How many results a node has, by its number.
@@ -62,6 +67,11 @@ struct DiffSide {
       for (value, place) in zip(node.results, results) { places[value] = place }
     }
     outputs = graph.outputs.map { ($0.role, places[$0.value]) }
+    outputsOfPart = Array(repeating: [], count: parts.count)
+    for (index, output) in outputs.enumerated() {
+      outputsOfPart[output.place.part].append(index)
+      outputIndices[output.role] = index
+    }
     users = Array(repeating: [], count: parts.count)
     for (index, part) in parts.enumerated() {
       for (position, operand) in part.operands.enumerated() {
@@ -69,6 +79,9 @@ struct DiffSide {
       }
     }
   }
+
+  /// The value of an output; nil where the graph has none of the role.
+  func output(_ role: OutputRole) -> DiffPart.Place? { outputIndices[role].map { outputs[$0].place } }
 
   private static func kind(of role: InputRole) -> String {
     switch role {
@@ -87,7 +100,7 @@ struct DiffSide {
     _ origin: Origin, _ node: NodeID
   ) -> [DiffPart.Place] {
     let attributes = operation.attributes.map {
-      (name: $0.name, text: GraphPrinter.text($0.value))
+      GraphDiff.Attribute(name: $0.name, value: GraphPrinter.text($0.value))
     }
     parts.append(
       DiffPart(

@@ -61,21 +61,42 @@ struct GraphComparison {
   // MARK: - Single operations
 
   private func removal(_ x: Int) -> GraphDiff.Change {
-    var change = GraphDiff.Change(kind: .removed, before: [beforeItem(x)], after: [])
+    var change = GraphDiff.Change(
+      kind: .removed, before: [withAttributes(beforeItem(x), before.parts[x])], after: [])
     change.reads = before.parts[x].operands.map { beforeItem($0.part) }
-    change.readers = before.users[x].map { beforeItem($0.part) }
-    let number = matching.beforeClasses[x]
-    change.equal = matching.afterClasses.firstIndex(of: number).map(afterItem)
+    change.readers = readers(of: x, before, beforeItem)
+    change.equal = matching.firstAfter[matching.beforeClasses[x]].map(afterItem)
     return change
   }
 
   private func addition(_ y: Int) -> GraphDiff.Change {
-    var change = GraphDiff.Change(kind: .added, before: [], after: [afterItem(y)])
+    var change = GraphDiff.Change(
+      kind: .added, before: [], after: [withAttributes(afterItem(y), after.parts[y])])
     change.reads = after.parts[y].operands.map { afterItem($0.part) }
-    change.readers = after.users[y].map { afterItem($0.part) }
-    let number = matching.afterClasses[y]
-    change.equal = matching.beforeClasses.firstIndex(of: number).map(beforeItem)
+    change.readers = readers(of: y, after, afterItem)
+    change.equal = matching.firstBefore[matching.afterClasses[y]].map(beforeItem)
     return change
+  }
+
+  private func withAttributes(_ item: GraphDiff.Item, _ part: DiffPart) -> GraphDiff.Item {
+    var item = item
+    item.attributes = part.attributes
+    return item
+  }
+
+  /// Each once, in order; outputs of the graph last.
+  private func readers(
+    of part: Int, _ side: DiffSide, _ item: (Int) -> GraphDiff.Item
+  ) -> [GraphDiff.Item] {
+    var found: [GraphDiff.Item] = []
+    var last: Int?
+    // Those of one reader stand together.
+    for (reader, _) in side.users[part] where reader != last {
+      found.append(item(reader))
+      last = reader
+    }
+    return found
+      + side.outputsOfPart[part].map { outputItem(side.outputs[$0].role, side.outputs[$0].place, side) }
   }
 
   private mutating func comparePair(_ x: Int, _ y: Int) {
@@ -94,10 +115,13 @@ struct GraphComparison {
     } else {
       return
     }
+    // Of one operation in another's place all attributes are shown, of one with other attributes those.
+    let isOther = a.mnemonic != b.mnemonic
+    let old = isOther ? withAttributes(beforeItem(x), a) : beforeItem(x)
+    let new = isOther ? withAttributes(afterItem(y), b) : afterItem(y)
     changes.append(
       GraphDiff.Change(
-        kind: kind, before: [beforeItem(x)], after: [afterItem(y)], attributes: attributes,
-        operands: operands))
+        kind: kind, before: [old], after: [new], attributes: attributes, operands: operands))
   }
 
   private func attributeChanges(_ a: DiffPart, _ b: DiffPart) -> [GraphDiff.AttributeChange] {
@@ -106,8 +130,8 @@ struct GraphComparison {
       names.append(attribute.name)
     }
     return names.compactMap { name in
-      let old = a.attributes.first { $0.name == name }?.text
-      let new = b.attributes.first { $0.name == name }?.text
+      let old = a.attributes.first { $0.name == name }?.value
+      let new = b.attributes.first { $0.name == name }?.value
       return old == new ? nil : GraphDiff.AttributeChange(name: name, before: old, after: new)
     }
   }
@@ -133,11 +157,14 @@ struct GraphComparison {
     return matching.areSame(old, new) || isAdded || leadsThroughRemoved(old, to: new)
   }
 
+  /// At most so many removed operations are looked at for one operand.
+  private static let longestWay = 256
+
   /// Whether a removed operation read what is now read in its place, through other removed ones too.
   private func leadsThroughRemoved(_ old: DiffPart.Place, to new: DiffPart.Place) -> Bool {
     var waiting = [old.part]
     var seen: Set<Int> = []
-    while let x = waiting.popLast() {
+    while let x = waiting.popLast(), seen.count < Self.longestWay {
       guard matching.toAfter[x] == nil, seen.insert(x).inserted else { continue }
       for operand in before.parts[x].operands {
         if matching.areSame(operand, new) { return true }
@@ -197,32 +224,26 @@ struct GraphComparison {
   // MARK: - Outputs
 
   private mutating func compareOutputs() {
-    let lost = before.outputs.filter { output in !after.outputs.contains { $0.role == output.role }
-    }
-    var gained = after.outputs.filter { output in
-      !before.outputs.contains { $0.role == output.role }
-    }
-    for (role, place) in lost {
+    var gained = GainedOutputs(after, classes: matching.afterClasses) { before.output($0) == nil }
+    for (role, place) in before.outputs where after.output(role) == nil {
       let old = outputItem(role, place, before)
-      let renamed = gained.firstIndex {
-        isRenamed(role, $0.role) && matching.areSame(place, $0.place)
-      }
-      guard let renamed else {
+      let partner = matching.toAfter[place.part].map { matching.afterClasses[$0] }
+      let classes = [partner, matching.beforeClasses[place.part]].compactMap { $0 }
+      guard let index = gained.take(like: role, result: place.result, classes) else {
         changes.append(GraphDiff.Change(kind: .removed, before: [old], after: []))
         continue
       }
-      let (name, place) = gained.remove(at: renamed)
+      let (name, place) = after.outputs[index]
       changes.append(
         GraphDiff.Change(kind: .renamed, before: [old], after: [outputItem(name, place, after)]))
     }
-    for (role, place) in gained {
+    for index in gained.left {
+      let (role, place) = after.outputs[index]
       changes.append(
         GraphDiff.Change(kind: .added, before: [], after: [outputItem(role, place, after)]))
     }
     for (role, old) in before.outputs {
-      guard let new = after.outputs.first(where: { $0.role == role })?.place,
-        !isSameOrSaid(old, new)
-      else { continue }
+      guard let new = after.output(role), !isSameOrSaid(old, new) else { continue }
       let operand = GraphDiff.OperandChange(
         position: 0, before: beforeItem(old.part), after: afterItem(new.part))
       changes.append(
@@ -232,19 +253,60 @@ struct GraphComparison {
     }
   }
 
-  /// Whether two roles differ in nothing but the name.
-  private func isRenamed(_ x: OutputRole, _ y: OutputRole) -> Bool {
-    switch (x, y) {
-    case (.state, .state), (.report, .report), (.result, .result): true
-    default: false
-    }
-  }
-
   private func outputItem(
     _ role: OutputRole, _ place: DiffPart.Place, _ side: DiffSide
   ) -> GraphDiff.Item {
     GraphDiff.Item(
       name: "output \(GraphPrinter.text(role))", binding: .output(role), value: nil, within: nil,
       types: [side.parts[place.part].types[place.result]], origin: side.parts[place.part].origin)
+  }
+}
+
+/// Outputs of one side whose roles the other side does not have, to be found by what they are.
+private struct GainedOutputs {
+  /// What two outputs that differ in nothing but the name have in common.
+  private struct Key: Hashable {
+    enum Kind { case state, report, result }
+    var kind: Kind
+    var result: Int
+    var computation: Int
+
+    init(_ role: OutputRole, result: Int, computation: Int) {
+      kind =
+        switch role {
+        case .state: .state
+        case .report: .report
+        case .result: .result
+        }
+      self.result = result
+      self.computation = computation
+    }
+  }
+
+  /// By what they are, the first one last; for look-ups only.
+  private var waiting: [Key: [Int]] = [:]
+  /// The indices of those that were not taken, in order.
+  var left: [Int] { isLeft.indices.filter { isLeft[$0] } }
+  private var isLeft: [Bool]
+
+  init(_ side: DiffSide, classes: [Int], where isGained: (OutputRole) -> Bool) {
+    isLeft = side.outputs.map { isGained($0.role) }
+    for index in side.outputs.indices.reversed() where isLeft[index] {
+      let (role, place) = side.outputs[index]
+      let key = Key(role, result: place.result, computation: classes[place.part])
+      waiting[key, default: []].append(index)
+    }
+  }
+
+  /// Takes the first one that is the same result of one of these computations.
+  mutating func take(like role: OutputRole, result: Int, _ computations: [Int]) -> Int? {
+    for computation in computations {
+      let key = Key(role, result: result, computation: computation)
+      if let index = waiting[key]?.popLast() {
+        isLeft[index] = false
+        return index
+      }
+    }
+    return nil
   }
 }

@@ -23,6 +23,18 @@ package struct GraphDiff: Sendable {
     package var within: ValueID?
     package var types: [TensorType]
     package var origin: Origin
+    /// What is not at its default, of an operation that was added, removed or put in another's place; else empty.
+    package var attributes: [Attribute] = []
+  }
+
+  /// An attribute of an operation as IR text shows it.
+  package struct Attribute: Hashable, Sendable {
+    package var name: String
+    package var value: String
+    package init(name: String, value: String) {
+      self.name = name
+      self.value = value
+    }
   }
 
   package enum Kind: String, Sendable, CaseIterable {
@@ -61,7 +73,7 @@ package struct GraphDiff: Sendable {
     package var after: [Item]
     package var attributes: [AttributeChange] = []
     package var operands: [OperandChange] = []
-    /// Of what was added or removed: what it reads, and what reads it.
+    /// Of what was added or removed: what it reads, and what reads it, each reader once; outputs of the graph are readers.
     package var reads: [Item] = []
     package var readers: [Item] = []
     /// Of what was added or removed: an equal computation that is on both sides.

@@ -17,24 +17,35 @@ package struct PassPattern: Hashable, Sendable {
   package var isNumber: Bool { number != nil }
 
   package func matches(_ name: String) -> Bool {
-    Self.matches(Array(text.utf8)[...], Array(name.utf8)[...])
+    Self.matches(Array(text.utf8), Array(name.utf8))
   }
 
   package func matches(_ record: PassRecord) -> Bool {
     number.map { $0 == record.index + 1 } ?? matches(record.name)
   }
 
-  /// A star is tried with every number of letters; names of passes are short.
-  private static func matches(_ pattern: ArraySlice<UInt8>, _ name: ArraySlice<UInt8>) -> Bool {
-    guard let first = pattern.first else { return name.isEmpty }
-    if first == UInt8(ascii: "*") {
-      return name.indices.contains { matches(pattern.dropFirst(), name[$0...]) }
-        || matches(pattern.dropFirst(), name[name.endIndex...])
+  /// Goes back to the last star alone: what an earlier one stands for need not be longer. At most pattern times name steps.
+  private static func matches(_ pattern: [UInt8], _ name: [UInt8]) -> Bool {
+    var (place, letter) = (0, 0)
+    var star: (place: Int, letter: Int)?
+    while letter < name.count {
+      let wanted = place < pattern.count ? pattern[place] : nil
+      if wanted == UInt8(ascii: "*") {
+        star = (place, letter)
+        place += 1
+      } else if wanted == UInt8(ascii: "?") || wanted == name[letter] {
+        place += 1
+        letter += 1
+      } else if let last = star {
+        // The star stands for one letter more.
+        star = (last.place, last.letter + 1)
+        place = last.place + 1
+        letter = last.letter + 1
+      } else {
+        return false
+      }
     }
-    guard let letter = name.first, first == letter || first == UInt8(ascii: "?") else {
-      return false
-    }
-    return matches(pattern.dropFirst(), name.dropFirst())
+    return pattern[place...].allSatisfy { $0 == UInt8(ascii: "*") }
   }
 }
 

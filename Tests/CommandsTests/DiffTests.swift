@@ -88,8 +88,23 @@ import Testing
               slope: 0.2 -> 0.3
           + %7 tanh f32[2, 8, 8, 3] at b.gan:3:80 net
               reads %6 leaky_relu
+              read by output result "0"
 
         """)
+  }
+
+  /// What is new or in another's place is shown with its attributes.
+  @Test func textOfAttributes() throws {
+    let changed = try diff(Self.dense, [("relu()", "leakyReLU(0.3)")], "--graph", "generator")
+    #expect(
+      changed.output == """
+        graph generator: 1 changed
+          ~ %5 relu -> leaky_relu {slope: 0.3} f32[4, 8] at b.gan:5:20 generator
+
+        """)
+    let added = try diff(
+      Self.dense, [("relu()", "relu() |> leakyReLU(0.3)")], "--graph", "generator")
+    #expect(added.output.contains("  + %6 leaky_relu {slope: 0.3} f32[4, 8]"), "\(added.output)")
   }
 
   @Test func textOfParametersAndTraining() throws {

@@ -116,4 +116,20 @@ import Testing
     let error = #expect(throws: InternalError.self) { try runner.run(Self.network(layers: 1)) }
     #expect(error?.message.contains("breaking") == true)
   }
+
+  /// Stars and question marks; many stars take no longer than few.
+  @Test func patterns() {
+    for (pattern, name, matches) in [
+      ("fuse-*", "fuse-epilogues", true), ("fuse-*", "refuse-all", false), ("*", "", true),
+      ("", "", true), ("", "a", false), ("?", "", false), ("a?c", "abc", true),
+      ("*-?oin*", "pre-join", true), ("a*b*c", "aXbXbc", true), ("a*b*c", "aXbXb", false),
+      ("*ab", "aab", true), ("**", "x", true), ("a**", "a", true), ("*a*", "bbb", false),
+      ("simplify", "simplify2", false), ("*fy", "simplify", true),
+    ] {
+      #expect(PassPattern(pattern).matches(name) == matches, "\(pattern) on \(name)")
+    }
+    let stars = PassPattern(String(repeating: "*a", count: 25))
+    #expect(stars.matches(String(repeating: "a", count: 200)))
+    #expect(!stars.matches(String(repeating: "a", count: 200) + "b"))
+  }
 }
