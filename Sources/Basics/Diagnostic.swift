@@ -67,8 +67,27 @@ package struct EnvironmentFailure: Error, Hashable, Sendable, CustomStringConver
 
 /// A bug of ours. Exit code 70.
 package struct InternalError: Error, Sendable, CustomStringConvertible {
+  /// The graph that a pass was given and broke, for whoever looks for the bug.
+  package struct LastGood: Sendable {
+    /// The name of a file for it.
+    package var fileName: String
+    /// As IR text.
+    package var text: String
+    package var pass: String
+    package init(fileName: String, text: String, pass: String) {
+      self.fileName = fileName
+      self.text = text
+      self.pass = pass
+    }
+  }
+
   package var message: String
-  package init(_ message: String) { self.message = message }
+  /// Nil where no pass is at fault, or the graph is saved already.
+  package var lastGood: LastGood?
+  package init(_ message: String, lastGood: LastGood? = nil) {
+    self.message = message
+    self.lastGood = lastGood
+  }
   package var description: String { "internal error: \(message)" }
 }
 

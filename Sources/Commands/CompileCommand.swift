@@ -67,17 +67,19 @@ package enum CompileCommand {
     }
     try checkExplaining(arguments)
     try GraphView.check(arguments)
+    try checkChoices(arguments, form, isOfDump: path.hasSuffix(".ir"))
     if path.hasSuffix(".ir") { return try showIR(path, form ?? "ir", arguments, console) }
     if form == "syntax" { return try showSyntax(path, console) }
     let source = try readProgram(arguments, console)
     let explains = arguments.has("--explain-fusion")
     if form == nil, !explains, !arguments.has("--dump-dir"), !arguments.has("--time-passes") {
-      console.print(try ProgramSummary(source.program, runner(arguments)).text())
+      console.print(try ProgramSummary(source.program, ChosenPipeline.runner(arguments)).text())
       return ExitCode.done
     }
-    if form == "json", !arguments.has("--graph") {
+    let isOfGraph = ["--graph", "--before", "--after", "--dump-dir"].contains(where: arguments.has)
+    if form == "json", !isOfGraph {
       console.print(
-        try ProgramSummary(source.program, runner(arguments)).json().text(indented: true) + "\n")
+        try ProgramSummary(source.program, ChosenPipeline.runner(arguments)).json().text(indented: true) + "\n")
       return ExitCode.done
     }
     let graph = try ProgramGraphs(source.program).graph(named: arguments.value("--graph"))
@@ -95,6 +97,29 @@ package enum CompileCommand {
     for option in ["--emit", "--after", "--before"] where arguments.has(option) {
       throw UsageError("\(option) chooses what to print, and so does --explain-fusion")
     }
+  }
+
+  /// `--before` and `--after` must be of passes, and of something that they choose.
+  private static func checkChoices(
+    _ arguments: ParsedArguments, _ form: String?, isOfDump: Bool
+  ) throws(UsageError) {
+    let choices = try PassChoice.all(arguments)
+    if form == "syntax" {
+      guard !isOfDump else { throw UsageError("a graph has no syntax; --emit ir prints it") }
+      for option in ["--before", "--after", "--dump-dir"] where arguments.has(option) {
+        throw UsageError("--emit syntax is of the program as it stands; \(option) is of passes")
+      }
+    }
+    let shown = form ?? (isOfDump ? "ir" : "")
+    guard let choice = choices.first, !arguments.has("--dump-dir"),
+      !["ir", "dot", "json", "html"].contains(shown)
+    else { return }
+    let option = choice.isAfter ? "--after" : "--before"
+    throw UsageError(
+      shown.isEmpty
+        ? "\(option) chooses a graph, and nothing says how to show it"
+        : "--emit \(shown) is of the whole pipeline; \(option) does not go with it",
+      help: "it goes with --emit ir, dot, json or html, and with --dump-dir")
   }
 
   // MARK: Forms
@@ -131,26 +156,37 @@ package enum CompileCommand {
   private static func show(
     _ graph: Graph, _ form: String?, _ arguments: ParsedArguments, _ console: Console
   ) throws -> Int32 {
-    var runner = try runner(arguments)
+    let runner = try ChosenPipeline.runner(arguments, for: graph)
     let choices = try PassChoice.all(arguments)
-    runner.keepsGraphs = !choices.isEmpty || arguments.has("--dump-dir")
-    if graph.stage == .fused, !arguments.has("--pipeline") { runner.pipeline = Pipeline([]) }
-    let outcome = try runner.run(graph)
-    let history = PassHistory(graph, outcome)
-    if let folder = arguments.value("--dump-dir") {
-      try DumpFolder.write(history, choices, to: folder)
+    let isOfDump = arguments.positionals[0].hasSuffix(".ir")
+    let folder = arguments.value("--dump-dir").map { DumpFolder($0, isOfDump: isOfDump) }
+    let outcome: PassRunner.Outcome
+    var shown: Graph?
+    if folder == nil, choices.isEmpty {
+      outcome = try runner.run(graph)
+    } else {
+      let history: PassHistory
+      (history, outcome) = try ChosenPipeline.history(of: graph, runner, savingTo: folder)
+      try folder?.write(history, choices)
+      shown = try choices.last?.graph(in: history)
     }
     if arguments.has("--time-passes") { console.message(PassList.times(outcome.records)) }
     if arguments.has("--explain-fusion") {
       // The places in IR text are those of the program that it was made of.
-      let path = arguments.positionals[0]
-      let explanation = FusionExplanation(outcome, file: path.hasSuffix(".ir") ? nil : path)
+      let explanation = FusionExplanation(
+        outcome, file: isOfDump ? nil : arguments.positionals[0])
       console.print(
         arguments.has("--json") ? explanation.json().text() + "\n" : explanation.text())
       return ExitCode.done
     }
-    let shown = try choices.last?.graph(in: history) ?? outcome.graph
     if let form { try checkStage(of: outcome.graph, for: form) }
+    return try show(shown ?? outcome.graph, form, from: graph, outcome, runner, arguments, console)
+  }
+
+  private static func show(
+    _ shown: Graph, _ form: String?, from graph: Graph, _ outcome: PassRunner.Outcome,
+    _ runner: PassRunner, _ arguments: ParsedArguments, _ console: Console
+  ) throws -> Int32 {
     switch form {
     case "ir": console.print(GraphPrinter.text(shown))
     case "dot": console.print(DotPrinter.text(shown))
@@ -170,28 +206,6 @@ package enum CompileCommand {
     throw UsageError(
       "--emit \(form) is of a plan, and the graph is still of stage raw",
       help: "--pipeline must have expand-gradients")
-  }
-
-  // MARK: Choices
-
-  static func runner(_ arguments: ParsedArguments) throws -> PassRunner {
-    var pipeline = (try Workplace.arithmetic(arguments) ?? .fast).pipeline
-    let names = Pipeline.allPasses.map(\.name)
-    func pass(_ name: String) throws -> any Pass {
-      guard let pass = Pipeline.allPasses.first(where: { $0.name == name }) else {
-        throw UsageError("there is no pass '\(name)'", help: suggestion(for: name, in: names))
-      }
-      return pass
-    }
-    if let list = arguments.value("--pipeline") {
-      pipeline = Pipeline(
-        try list.split(separator: ",").map { .once(try pass(String($0))) })
-    }
-    let disabled = arguments.values("--disable")
-    for name in disabled { _ = try pass(name) }
-    return PassRunner(
-      pipeline.disabling(disabled), verifies: arguments.has("--verify-each"),
-      limit: try arguments.integer("--pass-limit", in: 0...Int.max))
   }
 }
 

@@ -25,43 +25,78 @@ enum DiffCommand {
     ])
 
   /// What one argument names.
-  private enum Subject {
-    case program(ProgramSource)
-    case graph(Graph)
+  private struct Subject {
+    enum Contents {
+      case program(ProgramSource)
+      case graph(Graph)
+    }
+    var path: String
+    var contents: Contents
+
+    var program: ProgramSource? {
+      if case .program(let source) = contents { source } else { nil }
+    }
+    var dump: Graph? {
+      if case .graph(let graph) = contents { graph } else { nil }
+    }
+  }
+
+  /// One side of a comparison: a graph, where it comes from and at which place of the pipeline it is taken.
+  private struct Side {
+    var graph: Graph
+    var subject: Subject
+    var choice: PassChoice?
+
+    /// `vanilla.gan after simplify`
+    var label: String { subject.path + (choice.map { " \($0.text)" } ?? "") }
+    /// The file that places are in; those in a dump are places of a program that is not known here.
+    var file: String? { subject.program == nil ? nil : subject.path }
   }
 
   static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
     let choices = try PassChoice.all(arguments)
     let paths = arguments.positionals
-    let isOneFile = paths.count == 1
-    guard choices.count == 2 || !isOneFile else {
+    try checkCount(of: choices, paths)
+    try checkPipelineOptions(arguments, choices)
+    let subjects = try paths.map { try subject($0, arguments, console) }
+    let programs = subjects.compactMap(\.program)
+    if programs.count == 2, choices.isEmpty, !arguments.has("--graph") {
+      return show(
+        try ProgramDiff(programs[0].program, programs[1].program), (paths[0], paths[1]), arguments,
+        console)
+    }
+    if programs.isEmpty, arguments.has("--graph") {
+      throw UsageError("--graph chooses among the graphs of a program; a dump holds one")
+    }
+    let sides = try sides(subjects, choices, arguments)
+    return show(try GraphDiff(sides[0].graph, sides[1].graph), sides, arguments, console)
+  }
+
+  /// One file is compared at two places, two files at none or one.
+  private static func checkCount(
+    of choices: [PassChoice], _ paths: [String]
+  ) throws(UsageError) {
+    guard choices.count == 2 || paths.count == 2 else {
       throw UsageError(
         "expected a second file to compare with, or two of --before and --after",
         help: "gan-compile diff FILE --before PASS --after PASS")
     }
-    guard choices.count <= 1 || isOneFile else {
+    guard choices.count <= 1 || paths.count == 1 else {
       throw UsageError(
         "two files are compared at one place of the pipeline; \(choices.count) are given")
     }
-    let subjects = try paths.map { try subject($0, arguments, console) }
-    if case .program(let before) = subjects[0],
-      case .program(let after) = subjects[subjects.count - 1],
-      choices.isEmpty, !arguments.has("--graph")
-    {
-      return show(
-        try ProgramDiff(before.program, after.program), (paths[0], paths[1]), arguments, console)
+  }
+
+  /// Without a place no pass runs.
+  private static func checkPipelineOptions(
+    _ arguments: ParsedArguments, _ choices: [PassChoice]
+  ) throws(UsageError) {
+    guard choices.isEmpty, let option = ChosenPipeline.options.first(where: arguments.has) else {
+      return
     }
-    let name = try arguments.value("--graph") ?? graphName(subjects)
-    let graphs = try subjects.map { subject in
-      try isOneFile
-        ? choices.map { try graph(subject, name, $0, arguments) }
-        : [graph(subject, name, place(of: subject, among: subjects, choices.first), arguments)]
-    }.flatMap { $0 }
-    let labels = isOneFile ? choices.map { "\(paths[0]) \($0.text)" } : paths
-    return show(
-      try GraphDiff(graphs[0], graphs[1]), labels, places(subjects, paths), graphs[1].name,
-      arguments,
-      console)
+    throw UsageError(
+      "\(option) changes what passes do, and graphs are compared before all of them",
+      help: "--after PASS compares them behind a pass")
   }
 
   // MARK: What is compared
@@ -69,47 +104,49 @@ enum DiffCommand {
   private static func subject(
     _ path: String, _ arguments: ParsedArguments, _ console: Console
   ) throws -> Subject {
-    if path.hasSuffix(".ir") { return .graph(try CompileCommand.readIR(path)) }
+    if path.hasSuffix(".ir") {
+      return Subject(path: path, contents: .graph(try CompileCommand.readIR(path)))
+    }
     let source = try ProgramSource(path: path, settings: try arguments.settings())
     showWarnings(source, on: console)
-    return .program(source)
+    return Subject(path: path, contents: .program(source))
   }
 
-  /// The graph of a program that a dump is compared with is the one of the same name.
-  private static func graphName(_ subjects: [Subject]) throws -> String? {
-    for case .graph(let graph) in subjects { return graph.name }
-    return nil
-  }
-
-  /// A dump stands at its place already, where the other side is a program.
-  private static func place(
-    of subject: Subject, among subjects: [Subject], _ choice: PassChoice?
-  ) -> PassChoice? {
-    guard case .graph = subject else { return choice }
-    let hasProgram = subjects.contains { if case .program = $0 { true } else { false } }
-    return hasProgram ? nil : choice
-  }
-
-  private static func graph(
-    _ subject: Subject, _ name: String?, _ choice: PassChoice?, _ arguments: ParsedArguments
-  ) throws -> Graph {
-    let graph =
-      switch subject {
-      case .program(let source): try ProgramGraphs(source.program).graph(named: name)
-      case .graph(let graph): graph
+  private static func sides(
+    _ subjects: [Subject], _ choices: [PassChoice], _ arguments: ParsedArguments
+  ) throws -> [Side] {
+    let dumpName = subjects.lazy.compactMap(\.dump?.name).first
+    let hasProgram = subjects.contains { $0.program != nil }
+    return try subjects.flatMap { subject in
+      let graph = try graph(of: subject, dumpName: dumpName, arguments)
+      // A dump stands at its place already, where the other side is a program.
+      let isAtPlace = subject.dump != nil && hasProgram
+      let places: [PassChoice?] = isAtPlace || choices.isEmpty ? [nil] : choices
+      return try places.map { choice in
+        let graph = try choice.map { try taken(graph, at: $0, arguments) } ?? graph
+        return Side(graph: graph, subject: subject, choice: choice)
       }
-    guard let choice else { return graph }
-    var runner = try CompileCommand.runner(arguments)
-    runner.keepsGraphs = true
-    return try choice.graph(in: PassHistory(graph, runner.run(graph)))
+    }
   }
 
-  /// The files of places; those in a dump are places of a program that is not known here.
-  private static func places(_ subjects: [Subject], _ paths: [String]) -> (String?, String?) {
-    func place(_ index: Int) -> String? {
-      if case .program = subjects[index] { paths[index] } else { nil }
+  /// The graph that `--graph` names; of a program that a dump is compared with, the one of the dump's name.
+  private static func graph(
+    of subject: Subject, dumpName: String?, _ arguments: ParsedArguments
+  ) throws(UsageError) -> Graph {
+    switch subject.contents {
+    case .graph(let graph): return graph
+    case .program(let source):
+      let graphs = ProgramGraphs(source.program)
+      if let dumpName, !arguments.has("--graph") { return try graphs.graph(ofDump: dumpName) }
+      return try graphs.graph(named: arguments.value("--graph"))
     }
-    return (place(0), place(subjects.count - 1))
+  }
+
+  private static func taken(
+    _ graph: Graph, at choice: PassChoice, _ arguments: ParsedArguments
+  ) throws -> Graph {
+    let runner = try ChosenPipeline.runner(arguments, for: graph)
+    return try choice.graph(in: ChosenPipeline.history(of: graph, runner).history)
   }
 
   // MARK: What is said
@@ -128,22 +165,30 @@ enum DiffCommand {
   }
 
   private static func show(
-    _ diff: GraphDiff, _ labels: [String], _ files: (String?, String?), _ name: String,
-    _ arguments: ParsedArguments, _ console: Console
+    _ diff: GraphDiff, _ sides: [Side], _ arguments: ParsedArguments, _ console: Console
   ) -> Int32 {
+    let name = sides[1].graph.name
     if arguments.has("--json") {
       let graph: JSONValue = [
         "graph": .string(name), "only": .null, "difference": DiffJSON.object(diff),
       ]
-      let head = head(labels, isEqual: diff.isEmpty)
+      let head = head(sides.map(\.label), isEqual: diff.isEmpty)
       let graphs: JSONValue = .array(diff.isEmpty ? [] : [graph])
       console.print(JSONValue.object(head + [("graphs", graphs)]).text() + "\n")
     } else if !diff.isEmpty {
       let paint = DiffPaint(usesColour: console.usesColour)
-      console.print("graph \(name): \(GraphDiffText.counts(diff))\n")
+      console.print("graph \(name)\(places(sides)): \(GraphDiffText.counts(diff))\n")
+      let files = (sides[0].file, sides[1].file)
       console.print(GraphDiffText(diff: diff, paint: paint, files: files).text())
     }
     return conclude(isEqual: diff.isEmpty, arguments, console)
+  }
+
+  /// ` before fuse-elementwise -> after fuse-epilogues`, or one place where both sides stand at it.
+  private static func places(_ sides: [Side]) -> String {
+    let places = sides.map { $0.choice?.text }
+    guard places[0] != places[1] else { return places[0].map { " " + $0 } ?? "" }
+    return " " + places.map { $0 ?? "as it is" }.joined(separator: " -> ")
   }
 
   private static func head(

@@ -34,6 +34,11 @@ struct PassChoice {
   /// The runs that are meant, at least one.
   func runs(in history: PassHistory) throws(UsageError) -> [PassRecord] {
     let runs = history.runs(of: pattern)
+    if history.records.isEmpty, history.initial.stage == .fused {
+      throw UsageError(
+        "no pass ran: the graph is fused, and has been through its passes",
+        help: "--pipeline chooses passes that run on it")
+    }
     if runs.isEmpty {
       throw UsageError(
         pattern.isNumber
@@ -54,8 +59,17 @@ struct PassChoice {
   var text: String { "\(isAfter ? "after" : "before") \(pattern.text)" }
 }
 
-/// Graphs of a pipeline as numbered files. All but the times are the same bytes in every run.
-enum DumpFolder {
+/// A folder of the graphs of a pipeline as numbered files. All but the times are the same bytes in every run.
+package struct DumpFolder {
+  let path: String
+  /// Whether the pipeline began with a graph that was read, not elaborated.
+  let isOfDump: Bool
+
+  package init(_ path: String, isOfDump: Bool) {
+    self.path = path
+    self.isOfDump = isOfDump
+  }
+
   private struct Dump {
     var number: Int
     var pass: String
@@ -69,25 +83,43 @@ enum DumpFolder {
     }
   }
 
-  /// Without choices the graph as it came and the one after every run.
-  static func write(_ history: PassHistory, _ choices: [PassChoice], to folder: String) throws {
+  /// Without choices the graph as it came and the one after every run. Dumps that were there before are replaced. Returns
+  /// the path of the last.
+  @discardableResult
+  func write(_ history: PassHistory, _ choices: [PassChoice]) throws -> String? {
     let dumps = try dumps(history, choices)
-    try FileIO.createDirectory(folder)
+    try FileIO.createDirectory(path)
+    removeDumps()
     var entries: [JSONValue] = []
     for dump in dumps {
       let text = GraphPrinter.text(dump.graph)
-      try FileIO.writeAtomically(text, to: "\(folder)/\(dump.file)")
-      entries.append(entry(dump, text))
+      try FileIO.writeAtomically(text, to: "\(path)/\(dump.file)")
+      entries.append(Self.entry(dump, text))
     }
-    try write(["ir_version": .int(IRText.version), "dumps": .array(entries)], to: folder, "index")
-    try write(["passes": .array(history.records.map(times))], to: folder, "times")
+    try write(["ir_version": .int(IRText.version), "dumps": .array(entries)], to: "index")
+    try write(["passes": .array(history.records.map(Self.times))], to: "times")
+    return dumps.last.map { "\(path)/\($0.file)" }
   }
 
-  private static func write(_ value: JSONValue, to folder: String, _ name: String) throws {
-    try FileIO.writeAtomically(value.text(indented: true) + "\n", to: "\(folder)/\(name).json")
+  private func write(_ value: JSONValue, to name: String) throws {
+    try FileIO.writeAtomically(value.text(indented: true) + "\n", to: "\(path)/\(name).json")
   }
 
-  private static func dumps(
+  /// Removes the dumps that an index of ours names, so that a folder holds those of one pipeline. Nothing else goes.
+  private func removeDumps() {
+    guard let bytes = try? FileIO.read("\(path)/index.json", limit: 64 << 20),
+      let index = try? JSONValue.parse(String(decoding: bytes, as: UTF8.self), name: "index.json"),
+      index["ir_version"] != nil
+    else { return }
+    for entry in index["dumps"]?.arrayValue ?? [] {
+      guard let file = entry["file"]?.stringValue, file.hasSuffix(".ir"), !file.contains("/"),
+        file.first?.isNumber == true
+      else { continue }
+      try? FileIO.remove("\(path)/\(file)")
+    }
+  }
+
+  private func dumps(
     _ history: PassHistory, _ choices: [PassChoice]
   ) throws(UsageError) -> [Dump] {
     var befores: Set<Int> = []
@@ -101,7 +133,8 @@ enum DumpFolder {
     if choices.isEmpty {
       dumps.append(
         Dump(
-          number: 0, pass: "elaborated", when: "after", changed: true, graph: history.initial))
+          number: 0, pass: isOfDump ? "read" : "elaborated", when: "after", changed: true,
+          graph: history.initial))
     }
     func add(_ record: PassRecord, _ when: String, _ graph: Graph) {
       dumps.append(

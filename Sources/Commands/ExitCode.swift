@@ -1,6 +1,7 @@
 // The exit codes, and the one place that turns an error into words and a code.
 
 import Basics
+import Formats
 import Training
 
 package enum ExitCode {
@@ -14,8 +15,10 @@ package enum ExitCode {
   package static let interrupted: Int32 = 130
 }
 
-/// Says what went wrong and returns the exit code.
-package func report(_ error: any Error, program: String, on console: Console) -> Int32 {
+/// Says what went wrong and returns the exit code. The graph that a pass broke is saved in `folder`.
+package func report(
+  _ error: any Error, program: String, on console: Console, savingTo folder: String = "."
+) -> Int32 {
   func say(_ message: String, help: String?) {
     console.message("\(program): \(message)\n")
     if let help { console.message("  help: \(help)\n") }
@@ -40,11 +43,25 @@ package func report(_ error: any Error, program: String, on console: Console) ->
     say(
       "internal error: \(error.message)",
       help: "this is a bug of the program; `-O0` or `--pass-limit` may get around it")
+    if let graph = error.lastGood { save(graph, to: folder, console) }
     return ExitCode.internalError
   default:
     say("internal error: \(error)", help: nil)
     return ExitCode.internalError
   }
+}
+
+private func save(_ graph: InternalError.LastGood, to folder: String, _ console: Console) {
+  let path = folder == "." ? graph.fileName : "\(folder)/\(graph.fileName)"
+  do {
+    try FileIO.writeAtomically(graph.text, to: path)
+  } catch {
+    console.message("  the graph before that pass cannot be saved: \(error.message)\n")
+    return
+  }
+  console.message(
+    "  the graph before that pass is in \(path); it happens again with\n"
+      + "    gan-compile \(path) --pipeline \(graph.pass) --verify-each\n")
 }
 
 /// One command of a program.

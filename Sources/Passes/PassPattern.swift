@@ -49,22 +49,25 @@ package struct PassPattern: Hashable, Sendable {
   }
 }
 
-/// What a pipeline that kept its graphs went through.
+/// What a pipeline went through: every run, and every graph. To be filled by the runner's observer.
 package struct PassHistory: Sendable {
+  package private(set) var records: [PassRecord] = []
+  /// The graph before the first run and that after each.
+  private var graphs: [Graph]
+
+  package init(_ initial: Graph) { graphs = [initial] }
+
+  package mutating func append(_ record: PassRecord, _ graph: Graph) {
+    precondition(record.index == records.count, "the runs of one pipeline, in order")
+    records.append(record)
+    graphs.append(graph)
+  }
+
   /// The graph before the first run.
-  package let initial: Graph
-  package let records: [PassRecord]
-
-  package init(_ initial: Graph, _ outcome: PassRunner.Outcome) {
-    self.initial = initial
-    records = outcome.records
-  }
-
-  package func graph(before record: PassRecord) -> Graph {
-    record.index == 0 ? initial : records[record.index - 1].graph ?? initial
-  }
-
-  package func graph(after record: PassRecord) -> Graph { record.graph ?? initial }
+  package var initial: Graph { graphs[0] }
+  /// `record` is one of this history.
+  package func graph(before record: PassRecord) -> Graph { graphs[record.index] }
+  package func graph(after record: PassRecord) -> Graph { graphs[record.index + 1] }
 
   package func runs(of pattern: PassPattern) -> [PassRecord] {
     records.filter { pattern.matches($0) }

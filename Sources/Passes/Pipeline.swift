@@ -126,14 +126,20 @@ package struct PassRunner: Sendable {
     package var fusion = FusionReport()
   }
 
-  /// Runs the pipeline. Diagnostics are the user's; an internal error names the pass that broke the graph.
-  package func run(_ graph: Graph) throws -> Outcome {
+  /// Is told of each run of a pass, with the graph after it.
+  package typealias Observer = (PassRecord, Graph) -> Void
+
+  /// Runs the pipeline. Diagnostics are the user's; an internal error names the pass that broke the graph, and has the
+  /// graph before it.
+  package func run(
+    _ graph: Graph, observing observer: Observer = { _, _ in }
+  ) throws -> Outcome {
     var outcome = Outcome(graph: graph, records: [])
     for step in pipeline.steps {
       switch step {
-      case .once(let pass): _ = try apply(pass, &outcome)
+      case .once(let pass): _ = try apply(pass, &outcome, observer)
       case .untilStable(let passes, let limit):
-        try applyUntilStable(passes, limit: limit, &outcome)
+        try applyUntilStable(passes, limit: limit, &outcome, observer)
       }
     }
     if outcome.fusion.passes.isEmpty { outcome.fusion.begin(outcome.graph) }
@@ -142,20 +148,22 @@ package struct PassRunner: Sendable {
 
   /// Runs passes round after round until none has anything left to do.
   private func applyUntilStable(
-    _ passes: [any Pass], limit: Int, _ outcome: inout Outcome
+    _ passes: [any Pass], limit: Int, _ outcome: inout Outcome, _ observer: Observer
   ) throws {
     // How many passes in a row have found nothing to do. Once all have, another round would find nothing either.
     var idle = 0
     for _ in 0..<limit {
       for pass in passes {
-        idle = try apply(pass, &outcome) ? 0 : idle + 1
+        idle = try apply(pass, &outcome, observer) ? 0 : idle + 1
         if idle >= passes.count { return }
       }
     }
   }
 
   /// Runs one pass; returns whether it changed the graph.
-  private func apply(_ pass: any Pass, _ outcome: inout Outcome) throws -> Bool {
+  private func apply(
+    _ pass: any Pass, _ outcome: inout Outcome, _ observer: Observer
+  ) throws -> Bool {
     if let limit, outcome.records.count >= limit, pass.name != "expand-gradients" { return false }
     guard outcome.graph.stage >= pass.requires else {
       throw Diagnostic(
@@ -177,16 +185,28 @@ package struct PassRunner: Sendable {
       do {
         try Verifier().verify(after)
       } catch {
-        throw InternalError("after the pass \(pass.name): \(error.message)")
+        throw InternalError(
+          "after the pass \(pass.name): \(error.message)",
+          lastGood: Self.lastGood(before, pass.name))
       }
     }
     let changed = after != before
     outcome.graph = after
-    outcome.records.append(
-      PassRecord(
-        index: outcome.records.count, name: pass.name, seconds: seconds,
-        nodesBefore: before.nodes.count, nodesAfter: after.nodes.count, changed: changed,
-        graph: keepsGraphs ? after : nil))
+    let record = PassRecord(
+      index: outcome.records.count, name: pass.name, seconds: seconds,
+      nodesBefore: before.nodes.count, nodesAfter: after.nodes.count, changed: changed,
+      graph: keepsGraphs ? after : nil)
+    outcome.records.append(record)
+    observer(record, after)
     return changed
+  }
+
+  /// `sample-walk.last-good.ir`: a graph that was read may have any name.
+  private static func lastGood(_ graph: Graph, _ pass: String) -> InternalError.LastGood {
+    let letters = graph.name.prefix(60).map { letter in
+      letter.isASCII && (letter.isLetter || letter.isNumber) ? letter : "-"
+    }
+    return InternalError.LastGood(
+      fileName: "\(String(letters)).last-good.ir", text: GraphPrinter.text(graph), pass: pass)
   }
 }

@@ -139,7 +139,7 @@ import Testing
     #expect(result.code == 4, "\(result.messages)")
     #expect(
       result.output.replacingOccurrences(of: folder.path + "/", with: "") == """
-        graph net: 1 fused
+        graph net before fuse-elementwise -> after fuse-epilogues: 1 fused
           stage: differentiated -> fused
           * fused into %4 fused f32[2, 8, 8, 3] at a.gan:3:62 net
               %4 conv2d f32[2, 8, 8, 3] at a.gan:3:23 net/conv2D
@@ -163,11 +163,50 @@ import Testing
     for name in names {
       let dump = folder.file("dumps/\(name)")
       #expect(compile("diff", dump, dump).output == "no difference\n")
+      #expect(compile("diff", dump, dump, "--graph", "train").code == 2)
     }
     let last = folder.file("dumps/\(names[names.count - 1])")
     #expect(compile("diff", first, last).code == 4)
     #expect(
       compile("diff", last, path, "--after", "\(names.count - 1)").output == "no difference\n")
+  }
+
+  /// Samples with names and steps with conditional blocks are found by the names that their dumps say.
+  @Test func dumpsOfNamedGraphs() throws {
+    let folder = try TemporaryFolder()
+    let text = Self.dense.replacing("sample(count: 4)", with: "sample walk(count: 4)")
+    let path = try folder.write(text, to: "a.gan")
+    for graph in ["train", "sample:walk", "generator"] {
+      let dump = compile(path, "--emit", "ir", "--graph", graph, "--before", "1")
+      let file = try folder.write(dump.output, to: "dump.ir")
+      #expect(compile("diff", file, path).output == "no difference\n", "\(graph)")
+      #expect(compile("diff", path, file).output == "no difference\n", "\(graph)")
+    }
+    let dump = compile(path, "--emit", "ir", "--graph", "sample:walk", "--before", "1")
+    let other = try folder.write(
+      dump.output.replacing("sample walk", with: "sample run"), to: "other.ir")
+    let unknown = compile("diff", other, path)
+    #expect(unknown.code == 2 && unknown.messages.contains("sample run"), "\(unknown.messages)")
+    #expect(compile("diff", other, path, "--graph", "sample:walk").code == 0)
+  }
+
+  /// No pass runs on fused graphs unless it is named; what is compared says where it was taken.
+  @Test func places() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.write(Self.dense, to: "a.gan")
+    let fused = try folder.write(compile(path, "--emit", "ir").output, to: "fused.ir")
+    let none = compile("diff", fused, fused, "--after", "simplify")
+    #expect(none.code == 2 && none.messages.contains("fused"), "\(none.messages)")
+    let chosen = compile("diff", fused, fused, "--after", "simplify", "--pipeline", "simplify")
+    #expect(chosen.code == 0, "\(chosen.messages)")
+    let other = try folder.write(
+      Self.dense.replacing("relu()", with: "tanh()"), to: "b.gan")
+    let text = compile("diff", path, other, "--after", "simplify")
+    #expect(text.output.hasPrefix("graph train after simplify: "), "\(text.output)")
+    let json = try JSONValue.parse(
+      compile("diff", path, other, "--after", "simplify", "--json").output, name: "json")
+    #expect(json["before"]?.stringValue == "\(path) after simplify")
+    #expect(json["after"]?.stringValue == "\(other) after simplify")
   }
 
   @Test func json() throws {
@@ -214,6 +253,10 @@ import Testing
       ([path, path, "--after", "simplify", "--after", "dead-code"], 2, "one place"),
       ([path, "--after", "simplfy", "--after", "dead-code"], 2, "did you mean simplify?"),
       ([path, path, "--graph", "generatr"], 2, "did you mean generator?"),
+      ([path, path, "--pipeline", "simplify"], 2, "--pipeline changes what passes do"),
+      ([path, path, "--graph", "train", "--disable", "simplify"], 2, "--disable changes"),
+      ([path, path, "--verify-each"], 2, "--verify-each changes"),
+      ([path, path, "--pass-limit", "3"], 2, "--pass-limit changes"),
       ([path, "/nowhere.gan"], 3, "/nowhere.gan"),
     ] as [([String], Int32, String)] {
       let result = compile(["diff"] + arguments)

@@ -3,6 +3,7 @@
 
 import Basics
 import CommandSupport
+import Commands
 import Formats
 import Foundation
 import GraphIR
@@ -124,6 +125,121 @@ import Testing
       #expect(result.code == 2, "\(arguments)")
       #expect(result.messages.contains(says), "\(result.messages)")
       #expect(result.output.isEmpty)
+    }
+  }
+
+  /// Where nothing is shown that `--before` and `--after` could choose, they are refused, and so is a wrong name.
+  @Test func choicesWithoutEffect() throws {
+    let path = Places.graph("dense-gan")
+    let folder = try TemporaryFolder()
+    for (arguments, says) in [
+      ([], "nothing says how"), (["--emit", "plan"], "whole pipeline"),
+      (["--emit", "cost"], "whole pipeline"), (["--emit", "syntax"], "of passes"),
+      (["--time-passes"], "nothing says how"),
+    ] {
+      let result = compile([path, "--batch", "4", "--after", "simplify"] + arguments)
+      #expect(result.code == 2, "\(arguments)")
+      #expect(result.messages.contains(says), "\(arguments): \(result.messages)")
+      #expect(result.output.isEmpty)
+      let wrong = compile([path, "--batch", "4", "--after", "simplfy"] + arguments)
+      #expect(wrong.code == 2, "\(arguments)")
+    }
+    #expect(compile(path, "--emit", "syntax", "--dump-dir", folder.path).code == 2)
+    // With a choice, JSON is of the graph that it names.
+    let json = compile(path, "--batch", "4", "--emit", "json", "--before", "1")
+    #expect(json.code == 0, "\(json.messages)")
+    let value = try JSONValue.parse(json.output, name: "json")
+    #expect(value["graph"]?.stringValue == "train" && value["stage"]?.stringValue == "raw")
+    let dumped = compile(
+      path, "--batch", "4", "--emit", "plan", "--dump-dir", folder.path, "--after", "simplify")
+    #expect(dumped.code == 0, "\(dumped.messages)")
+    let file = try folder.write(
+      compile(path, "--batch", "4", "--emit", "ir").output, to: "x.ir")
+    #expect(compile(file, "--emit", "syntax").code == 2)
+  }
+
+  /// A folder holds the dumps of one pipeline; what is not ours stays.
+  @Test func oldDumpsGo() throws {
+    let folder = try TemporaryFolder()
+    let path = Places.graph("dense-gan")
+    #expect(compile(path, "--dump-dir", folder.path, "--batch", "4").code == 0)
+    try folder.write("mine", to: "mine.ir")
+    let many = try FileIO.list(folder.path).count
+    let file = folder.file("000-elaborated.ir")
+    let read = try folder.write(try text(file), to: "again.ir")
+    let result = compile(
+      read, "--dump-dir", folder.path, "--pipeline", "simplify,dead-code")
+    #expect(result.code == 0, "\(result.messages)")
+    let names = try FileIO.list(folder.path)
+    #expect(
+      names == [
+        "000-read.ir", "001-simplify.ir", "002-dead-code.ir", "again.ir", "index.json", "mine.ir",
+        "times.json",
+      ])
+    #expect(names.count < many)
+    #expect(try dumps(in: folder.path).map(\.pass) == ["read", "simplify", "dead-code"])
+    // A wrong choice takes nothing away.
+    #expect(compile(path, "--dump-dir", folder.path, "--after", "999").code == 2)
+    #expect(try FileIO.list(folder.path) == names)
+  }
+
+  // MARK: Passes that fail
+
+  /// What was done before a pass failed is there, and the error names the last graph.
+  @Test func dumpsUpToAFailure() throws {
+    let folder = try TemporaryFolder()
+    let result = compile(
+      Places.graph("dense-gan"), "--dump-dir", folder.path, "--batch", "4", "--pipeline",
+      "simplify,dead-code,fuse-elementwise")
+    #expect(result.code == 1, "\(result.messages)")
+    #expect(result.messages.contains("002-dead-code.ir"), "\(result.messages)")
+    #expect(
+      try FileIO.list(folder.path) == [
+        "000-elaborated.ir", "001-simplify.ir", "002-dead-code.ir", "index.json", "times.json",
+      ])
+  }
+
+  /// A pass that breaks the graph: the graph before it is saved, with what makes it happen again.
+  @Test func theLastGoodGraph() throws {
+    struct Breaking: Pass {
+      let name = "dead-code"
+      let summary = "Wrong on purpose."
+      func run(_ graph: Graph) -> Graph {
+        var graph = graph
+        graph.values[graph.nodes.elements[0].results[0]].type = TensorType(.bool, [77])
+        return graph
+      }
+    }
+    let folder = try TemporaryFolder()
+    let raw = compile(
+      Places.graph("dense-gan"), "--batch", "4", "--graph", "generator", "--emit", "ir",
+      "--before", "1"
+    ).output
+    let graph = try GraphParser.parseOne(
+      SourceText(name: "x.ir", raw), operations: OperatorSet.standard)
+    let runner = PassRunner(
+      Pipeline([.once(Simplify()), .once(Breaking())]), verifies: true)
+    let good = GraphPrinter.text(try Simplify().run(graph))
+    do {
+      _ = try runner.run(graph)
+      Issue.record("the pass is wrong")
+    } catch {
+      var messages = ""
+      let console = Console(output: { _ in }, errors: { messages += $0 }, isTerminal: false)
+      let code = report(error, program: "gan-compile", on: console, savingTo: folder.path)
+      #expect(code == 70)
+      let file = folder.file("generator.last-good.ir")
+      #expect(try text(file) == good)
+      #expect(messages.contains("gan-compile \(file) --pipeline dead-code --verify-each"))
+    }
+    // With a folder for dumps it is the last one there.
+    let dumps = DumpFolder(folder.file("dumps"), isOfDump: false)
+    do {
+      _ = try ChosenPipeline.history(of: graph, runner, savingTo: dumps)
+      Issue.record("the pass is wrong")
+    } catch let error as InternalError {
+      #expect(error.message.contains("001-simplify.ir") && error.lastGood?.text == nil)
+      #expect(try text(folder.file("dumps/001-simplify.ir")) == good)
     }
   }
 
