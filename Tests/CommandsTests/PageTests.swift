@@ -124,6 +124,27 @@ import Testing
   static let browser = ["chromium", "chromium-browser", "google-chrome"]
     .map { "/usr/bin/\($0)" }.first { FileIO.isRegularFile($0) }
 
+  /// The page of a graph given as IR text.
+  private func page(ofIR lines: [String]) throws -> String {
+    let folder = try TemporaryFolder()
+    let text = "// swift-gan ir 1\ngraph \"g\" stage fused {\n\(lines.joined(separator: "\n"))\n}\n"
+    let result = compile(try folder.write(text, to: "graph.ir"), "--emit", "html")
+    #expect(result.code == 0, "\(result.messages)")
+    return result.output
+  }
+
+  /// How many boxes of a kind the picture has.
+  private func boxes(_ text: String, _ kind: String) -> Int {
+    text.components(separatedBy: "<g class=\"\(kind)").count - 1
+  }
+
+  private func expectWholeShapes(_ text: String) throws {
+    let scene = try #require(text.components(separatedBy: "id=\"scene\"").last)
+    let shapes = try #require(scene.components(separatedBy: "</svg>").first)
+    #expect(!shapes.contains("NaN") && !shapes.contains("undefined"))
+    #expect(!shapes.contains("Infinity"))
+  }
+
   /// The page as its script has drawn it.
   private func drawn(_ page: String, _ fragment: String) throws -> String {
     let folder = try TemporaryFolder()
@@ -146,9 +167,6 @@ import Testing
   @Test(.enabled(if: browser != nil, "no browser to try the page in"))
   func drawsItselfInABrowser() throws {
     let page = compile(Places.graph("fashion-gan"), "--emit", "html").output
-    func boxes(_ text: String, _ kind: String) -> Int {
-      text.components(separatedBy: "<g class=\"\(kind)").count - 1
-    }
     let closed = try drawn(page, "")
     #expect((20...40).contains(boxes(closed, "box ")) && boxes(closed, "group ") == 0)
     #expect(closed.contains("▸ generator (1)") && closed.contains("f32[128, 28, 28, 1]"))
@@ -158,9 +176,7 @@ import Testing
     let operations = (graph["nodes"]?.arrayValue ?? []).count { $0["constant"] == .bool(false) }
     #expect(boxes(open, "box ") == operations + 3 && boxes(open, "group ") > 10)
     #expect(open.contains(" found</span>") && open.contains(" hit\""))
-    let scene = try #require(open.components(separatedBy: "id=\"scene\"").last)
-    let shapes = try #require(scene.components(separatedBy: "</svg>").first)
-    #expect(!shapes.contains("NaN") && !shapes.contains("undefined"))
+    try expectWholeShapes(open)
     let filter = try #require(
       graph["nodes"]?.arrayValue?.first { $0["operation"] == .string("conv2d_filter_gradient") })
     let value = try #require(filter["results"]?.arrayValue?.first?.intValue)
@@ -173,5 +189,73 @@ import Testing
     let outputs = graph["outputs"]?.arrayValue?.count ?? 0
     #expect(
       boxes(all, "box ") == (graph["nodes"]?.arrayValue?.count ?? 0) + inputs + outputs)
+  }
+
+  /// A chain of operations without a place. The later half also read the earlier, the last the first: edges past all
+  /// of the others.
+  private func chain(_ count: Int) -> [String] {
+    var lines = ["  input %0 argument \"x\" : f32[2]"]
+    for node in 1...count {
+      let other = count + 1 - node
+      lines.append(
+        other < node
+          ? "  %\(node) = add(%\(node - 1), %\(other)) : f32[2]"
+          : "  %\(node) = relu(%\(node - 1)) : f32[2]")
+    }
+    return lines + ["  output result \"y\" %\(count)"]
+  }
+
+  @Test(.enabled(if: browser != nil, "no browser to try the page in"), arguments: [800, 3000])
+  func drawsALongFlatGraph(count: Int) throws {
+    let text = try drawn(try page(ofIR: chain(count)), "")
+    #expect(boxes(text, "box ") == count + 2)
+    try expectWholeShapes(text)
+    // One operand of the earlier half, two of the later; for one of these they are the same value.
+    let edges = text.components(separatedBy: "<path class=\"edge").count - 1
+    #expect((count + count / 2...count + count / 2 + 1).contains(edges))
+  }
+
+  @Test(.enabled(if: browser != nil, "no browser to try the page in"))
+  func saysThatAGraphIsTooLarge() throws {
+    let page = try page(ofIR: chain(7000))
+    let text = try drawn(page, "search=relu&select=3")
+    #expect(text.contains("7002 boxes are too many to draw"))
+    #expect(boxes(text, "box ") == 0 && text.contains("3500 found"))
+    #expect(text.contains("<h2>relu</h2>"), "details of what is selected")
+    let small = try drawn(try self.page(ofIR: chain(10)), "")
+    #expect(boxes(small, "box ") == 12 && !small.contains("12 boxes are"))
+  }
+
+  /// States that are only passed on, exchanged or saved, and a constant that becomes one.
+  private static let states: [[String]] = [
+    ["  input %0 state \"a\" : f32[2]", "  output state \"a\" %0"],
+    [
+      "  input %0 state \"a\" : f32[2]", "  input %1 state \"b\" : f32[2]",
+      "  output state \"a\" %1", "  output state \"b\" %0",
+    ],
+    [
+      "  input %0 state \"a\" : f32[2]", "  input %1 state \"old\" : f32[2]",
+      "  %2 = relu(%0) : f32[2]", "  output state \"a\" %2", "  output state \"old\" %0",
+    ],
+    [
+      "  input %0 state \"a\" : f32[2]", "  %1 = constant() {type: f32[2], values: [0.5]} : f32[2]",
+      "  output state \"a\" %1",
+    ],
+  ]
+
+  @Test(.enabled(if: browser != nil, "no browser to try the page in"), arguments: states)
+  func statesStandBesideWhatNeedsThem(lines: [String]) throws {
+    let page = try page(ofIR: lines)
+    for fragment in ["inputs=1&constants=1", ""] {
+      let text = try drawn(page, fragment)
+      let hidden = [
+        fragment.contains("inputs") ? "-" : "state \"",
+        fragment.contains("constants") ? "-" : "= constant",
+      ]
+      let shown = lines.filter { line in !hidden.contains { line.contains($0) } }
+      #expect(boxes(text, "box ") == shown.count, "\(fragment)")
+      #expect(text.contains("<h2>graph g</h2>"), "\(fragment): the script ran to its end")
+      try expectWholeShapes(text)
+    }
   }
 }

@@ -1,4 +1,4 @@
-// What the page knows of a graph, as the JSON that is embedded in it: every node with its operands, place, part and
+// What the page knows of a graph, as the JSON that is embedded in it: every node with its operands, place, phase and
 // cost, the types of the values, the program's lines.
 
 import Basics
@@ -63,7 +63,7 @@ struct PageGraph {
         (key: "name", value: .string(node.displayName)),
         (key: "attributes", value: .string(attributes(node))),
         (key: "constant", value: .bool(node.isConstant)),
-        (key: "part", value: .string(phase.rawValue)),
+        (key: "phase", value: .string(phase.rawValue)),
         (key: "operands", value: .array(node.operands.map { .int($0.index) })),
         (key: "results", value: .array(node.results.map { .int($0.index) })),
         (key: "flops", value: wholeNumber(cost.flops)),

@@ -65,7 +65,7 @@ extension Page {
       if (words.length === 0) return [];
       return tree.leaves.filter(leaf => {
         const node = leaf.node;
-        const text = [leaf.name, leaf.part, ...leaf.types, ...leaf.values.map(v => "%" + v),
+        const text = [leaf.name, leaf.phase, ...leaf.types, ...leaf.values.map(v => "%" + v),
           ...(node ? [node.operation, node.path, "line " + node.line, node.attributes, ...node.notes] : [])
         ].join("\n").toLowerCase();
         return words.every(word => text.includes(word));
@@ -93,7 +93,7 @@ extension Page {
     /// Null where the browser's own is followed.
     let chosenTheme = null;
     function colour(by) {
-      if (!(by === "part" || measures[by]) || by === "time" && !data.timed) return;
+      if (!(by === "phase" || measures[by]) || by === "time" && !data.timed) return;
       view.colour = by;
       element("colour").value = by;
       redraw(view.selected);
@@ -162,7 +162,7 @@ extension Page {
       "/": () => element("search").focus(), n: nextFound, o: () => setOpen(true),
       c: () => setOpen(false), f: fit, "+": () => zoom(1.25), "=": () => zoom(1.25),
       "-": () => zoom(0.8), t: otherTheme, k: () => setOption("constants", !view.constants),
-      i: () => setOption("inputs", !view.inputs), 1: () => colour("part"), 2: () => colour("flops"),
+      i: () => setOption("inputs", !view.inputs), 1: () => colour("phase"), 2: () => colour("flops"),
       3: () => colour("bytes"), 4: () => colour("time"),
       "?": () => { view.selected = null; mark(); showDetails(); save(); }
     };
@@ -220,7 +220,7 @@ extension Page {
       const put = (name, value) => parts.push(name + "=" + encodeURIComponent(value));
       if (view.open.size > 0) put("open", [...view.open].join(","));
       if (view.selected) put("select", nameOf(tree.byId.get(view.selected)));
-      if (view.colour !== "part") put("colour", view.colour);
+      if (view.colour !== "phase") put("colour", view.colour);
       if (view.search !== "") put("search", view.search);
       if (view.constants) put("constants", 1);
       if (view.inputs) put("inputs", 1);
@@ -236,7 +236,7 @@ extension Page {
     function openNamed(name) {
       for (const item of tree.byId.values()) {
         if (item.kind !== "group") continue;
-        const names = [item.id, item.name, item.name.split(" ")[0].split(",")[0], item.part];
+        const names = [item.id, item.name, item.name.split(" ")[0].split(",")[0], item.phase];
         if (name !== "all" && !names.includes(name)) continue;
         view.open.add(item.id);
         ancestors(item).forEach(group => view.open.add(group.id));
@@ -254,7 +254,7 @@ extension Page {
       view.constants = wanted.has("constants");
       view.inputs = wanted.has("inputs");
       view.search = wanted.get("search") || "";
-      const by = wanted.get("colour") || "part";
+      const by = wanted.get("colour") || "phase";
       if (measures[by] && (by !== "time" || data.timed)) view.colour = by;
       makeTree();
       (wanted.get("open") || "").split(",").filter(name => name !== "").forEach(openNamed);

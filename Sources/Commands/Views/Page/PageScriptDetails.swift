@@ -24,7 +24,7 @@ extension Page {
       const flops = total(item, "flops"), bytes = total(item, "bytes");
       const direct = nodes.reduce((sum, node) => sum + node.direct_flops, 0);
       const pairs = [["arithmetic", flopText(flops)]];
-      if (direct !== flops) pairs.push(["by plain sums", flopText(direct)]);
+      if (direct !== flops) pairs.push(["direct", flopText(direct)]);
       pairs.push(["bytes moved", byteText(bytes)]);
       if (bytes > 0) pairs.push(["FLOP/byte", digits(flops / bytes)]);
       if (data.timed) pairs.push(["measured", measures.time.text(total(item, "time"))]);
@@ -46,27 +46,30 @@ extension Page {
       else if (item.kind === "group") showGroup(item);
       else showLeaf(item);
     }
-    function heading(name, part) {
+    function heading(name, phase) {
       add(details, "h2", name);
-      if (part !== "plain") add(details, "span", part, "badge " + part);
+      if (phase !== "plain") add(details, "span", phase, "badge " + phase);
     }
 
     function showGraph() {
       heading("graph " + data.graph, "plain");
       add(details, "p", (data.file ? data.file + ", " : "") + "stage " + data.stage, "muted");
+      if (data.nodes.some(node => node.operation === "gradient")) {
+        add(details, "p", "What gradients cost is known, and counted, when they are expanded.", "muted");
+      }
       rows([["operations", String(operationsOf(tree.root).length)], ...costRows(tree.root)]);
-      for (const part of ["forward", "backward", "update"]) {
-        const inPart = {kind: "group", leaves: tree.leaves.filter(leaf => leaf.part === part)};
-        if (operationsOf(inPart).length === 0) continue;
-        add(details, "h3", part);
-        rows([["operations", String(operationsOf(inPart).length)], ...costRows(inPart)]);
+      for (const phase of ["forward", "backward", "update"]) {
+        const inPhase = {kind: "group", leaves: tree.leaves.filter(leaf => leaf.phase === phase)};
+        if (operationsOf(inPhase).length === 0) continue;
+        add(details, "h3", phase);
+        rows([["operations", String(operationsOf(inPhase).length)], ...costRows(inPhase)]);
       }
       add(details, "h3", "Keys");
       const table = add(details, "table", undefined, "keys");
       for (const [keys, what] of [
         ["↑ ↓", "what it reads, what reads it"], ["← →", "the one before, the one after"],
         ["Enter", "open or close a box"], ["Esc", "to the box around it, then to the graph"],
-        ["/ n", "search, next found"], ["1 2 3 4", "colour by part, FLOPs, bytes, time"],
+        ["/ n", "search, next found"], ["1 2 3 4", "colour by phase, FLOPs, bytes, time"],
         ["o c", "open all, close all"], ["f + −", "fit, zoom"], ["k i", "constants, states"],
         ["t ?", "light or dark, this page"]
       ]) {
@@ -77,9 +80,9 @@ extension Page {
     }
 
     function showGroup(group) {
-      heading(group.name, group.part);
+      heading(group.name, group.phase);
       rows([["operations", String(operationsOf(group).length)], ...costRows(group)]);
-      const measure = view.colour === "part" ? "flops" : view.colour;
+      const measure = view.colour === "phase" ? "flops" : view.colour;
       add(details, "h3", "Most " + measures[measure].name);
       group.leaves.filter(leaf => leaf.node)
         .sort((a, b) => measures[measure].of(b.node) - measures[measure].of(a.node)).slice(0, 10)
@@ -88,7 +91,7 @@ extension Page {
     }
 
     function showLeaf(leaf) {
-      heading(leaf.name, leaf.part);
+      heading(leaf.name, leaf.phase);
       const node = leaf.node;
       if (node) {
         if (node.name !== node.operation) add(details, "p", node.operation, "muted");

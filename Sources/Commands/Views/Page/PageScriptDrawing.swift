@@ -12,45 +12,60 @@ extension Page {
       return made;
     }
     let drawn = {boxes: new Map(), edges: []};
+    /// Whether so many boxes are open that the picture is left empty.
+    let isTooLarge = false;
 
     function draw() {
-      const lifted = liftEdges();
-      layOut(tree.root, lifted);
-      setPlaces(tree.root, 0, 0);
-      scene.textContent = "";
-      drawn = {boxes: new Map(), edges: []};
-      const layers = ["groups", "edges", "labels", "boxes"].map(() => shape("g", {}, scene));
-      const boxes = [];
+      const boxes = [], open = [];
       const collect = item => {
         if (!isOpen(item)) { boxes.push(item); return; }
-        if (item.id !== "") drawGroup(item, layers[0]);
+        if (item.id !== "") open.push(item);
         item.children.forEach(collect);
       };
       collect(tree.root);
+      scene.textContent = "";
+      drawn = {boxes: new Map(), edges: []};
+      const wasTooLarge = isTooLarge;
+      isTooLarge = boxes.length > limits.boxes;
+      showSize(boxes.length, open.length > 0);
+      element("legend").textContent = "";
+      if (isTooLarge) return;
+      layOut(tree.root, liftEdges());
+      setPlaces(tree.root, 0, 0);
+      const layers = ["groups", "edges", "labels", "boxes"].map(() => shape("g", {}, scene));
+      open.forEach(group => drawGroup(group, layers[0]));
       drawEdges(layers[1], layers[2]);
-      const isHeat = view.colour !== "part";
-      const most = isHeat ? Math.max(1e-12, ...boxes.map(item => total(item, view.colour))) : 0;
+      const isHeat = view.colour !== "phase";
+      const most = isHeat ? largest(boxes, item => total(item, view.colour), 1e-12) : 0;
       scene.setAttribute("class", (isHeat ? "heat" : "") + (view.search !== "" ? " searching" : ""));
       boxes.forEach(item => drawBox(item, layers[3], most));
       drawLegend(most);
       mark();
-      move();
+      if (wasTooLarge) fit(); else move();
+    }
+
+    /// Says, in the place of the picture, that so many boxes are too many.
+    function showSize(count, canClose) {
+      const words = count + " boxes are too many to draw (" + limits.boxes + " at most)." +
+        (canClose ? " Close some: c closes all." : "") + " Search and details still work.";
+      element("too-large").hidden = !isTooLarge;
+      element("too-large").textContent = isTooLarge ? words : "";
     }
 
     function drawGroup(group, layer) {
-      const frame = shape("g", {class: "group " + group.part}, layer);
+      const frame = shape("g", {class: "group " + group.phase}, layer);
       const {left: x, top: y, width, height} = group;
       shape("rect", {x, y, width, height, rx: 8}, frame);
       const bar = shape("rect", {x, y, width, height: gaps.bar, rx: 8, class: "bar"}, frame);
       shape("title", {}, bar, "Click to close");
-      shape("text", {x: x + 10, y: y + 17}, frame, "▾ " + group.name + " — " + group.part);
-      makePressable(frame, bar, group, group.name + ", " + group.part + ", open");
+      shape("text", {x: x + 10, y: y + 17}, frame, "▾ " + group.name + " — " + group.phase);
+      makePressable(frame, bar, group, group.name + ", " + group.phase + ", open");
       drawn.boxes.set(group.id, frame);
     }
 
     function drawBox(item, layer, most) {
       const kind = item.kind === "group" ? " closed" : "";
-      const box = shape("g", {class: "box " + item.part + kind}, layer);
+      const box = shape("g", {class: "box " + item.phase + kind}, layer);
       const {left: x, top: y, width, height} = item;
       const round = item.kind === "node" ? 5 : item.kind === "group" ? 9 : height / 2;
       shape("rect", {x, y, width, height, rx: round, class: "back"}, box);
@@ -65,7 +80,7 @@ extension Page {
       const words = linesOf(item).concat(item.node && item.node.line > 0 ?
         ["line " + item.node.line, item.node.path] : []).join(", ");
       shape("title", {}, box, words);
-      makePressable(box, box, item, words + ", " + item.part);
+      makePressable(box, box, item, words + ", " + item.phase);
       drawn.boxes.set(item.id, box);
     }
 
@@ -93,7 +108,7 @@ extension Page {
       const list = [...bundles.values()];
       list.forEach(bundle => { bundle.way = wayOf(bundle); });
       spreadEnds(list);
-      const taken = [];
+      const taken = new Map();
       for (const bundle of list) drawEdge(bundle, layer, labelLayer, taken);
     }
 
@@ -142,7 +157,7 @@ extension Page {
       const {from, to, way, startX, endX} = bundle;
       const isBack = to.top < from.top + from.height - 1;
       const bend = (x1, y1, x2, y2) => {
-        const half = isBack ? 70 : (y2 - y1) / 2;
+        const half = isBack ? 70 : Math.min((y2 - y1) / 2, 300);
         return `C${x1} ${y1 + half} ${x2} ${y2 - half} ${x2} ${y2}`;
       };
       let x = startX, y = from.top + from.height, path = `M${x} ${y}`;
@@ -166,23 +181,28 @@ extension Page {
       drawn.edges.push({from: from.id, to: to.id, line, label});
     }
 
+    /// Where on the way no label is yet. `taken` has the labels by bands of height, twice that of a label.
     function placeLabel(label, text, [x1, y1, x2, y2], taken) {
+      const band = 22;
       const half = textWidth(text, 10.5, false) / 2 + 3;
       for (const part of [0.5, 0.32, 0.68]) {
         const x = x1 + (x2 - x1) * (3 * part * part - 2 * part * part * part);
         const y = y1 + (y2 - y1) * part + 4;
         label.setAttribute("x", x);
         label.setAttribute("y", y);
-        const isFree = taken.every(other =>
-          Math.abs(other.x - x) > other.half + half || Math.abs(other.y - y) > 11);
-        if (isFree) { taken.push({x, y, half}); return; }
+        const row = Math.floor(y / band);
+        const near = [row - 1, row, row + 1].flatMap(row => taken.get(row) || []);
+        const isFree = near.every(other =>
+          Math.abs(other.x - x) > other.half + half || Math.abs(other.y - y) > band / 2);
+        if (!isFree) continue;
+        taken.set(row, (taken.get(row) || []).concat({x, y, half}));
+        return;
       }
       label.setAttribute("class", "label crowded");
     }
 
     function drawLegend(most) {
       const legend = element("legend");
-      legend.textContent = "";
       const entry = (name, colour, kind) => {
         const span = document.createElement("span"), swatch = document.createElement("i");
         swatch.className = kind;
@@ -190,8 +210,8 @@ extension Page {
         span.append(swatch, name);
         legend.append(span);
       };
-      if (view.colour === "part") {
-        for (const part of ["forward", "backward", "update"]) entry(part, `var(--${part})`, "");
+      if (view.colour === "phase") {
+        for (const phase of ["forward", "backward", "update"]) entry(phase, `var(--${phase})`, "");
       } else {
         entry(measures[view.colour].name + ", up to " + measures[view.colour].text(most), "", "scale");
       }
@@ -199,6 +219,7 @@ extension Page {
 
     // ---- What is highlighted
     function mark() {
+      if (isTooLarge) return;
       const hits = new Set(matches().map(leaf => visible(leaf).id));
       for (const [id, box] of drawn.boxes) {
         box.classList.toggle("hit", hits.has(id));
@@ -231,6 +252,7 @@ extension Page {
       move();
     }
     function fit() {
+      if (isTooLarge) return;
       const box = picture.getBoundingClientRect(), root = tree.root;
       // The root has no bar, so what it would take is free.
       const height = root.height - gaps.bar;
@@ -241,6 +263,7 @@ extension Page {
       move();
     }
     function centre(item) {
+      if (isTooLarge) return;
       isFitted = false;
       const box = picture.getBoundingClientRect();
       view.scale = Math.max(view.scale, 0.75);

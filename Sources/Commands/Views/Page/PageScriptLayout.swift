@@ -5,6 +5,9 @@ extension Page {
   static let layoutScript = #"""
     // ---- Layout
     const gaps = {across: 26, down: 46, pad: 16, bar: 26, dummy: 12, perRank: 9};
+    /// Boxes that are laid out at most; how many ranks an edge may pass through dummies, and the dummies of one
+    /// group that these may add up to.
+    const limits = {boxes: 6000, ranks: 50, dummies: 60000};
     const pen = document.createElement("canvas").getContext("2d");
     function textWidth(text, size, isBold) {
       pen.font = (isBold ? "600 " : "") + size + "px system-ui, Helvetica, Arial, sans-serif";
@@ -26,14 +29,14 @@ extension Page {
       const lines = [];
       if (item.kind === "group") {
         const count = operationsOf(item).length;
-        lines.push("▸ " + item.name, item.part + ", " + count + " operations");
+        lines.push("▸ " + item.name, item.phase + ", " + count + " operations");
       } else {
         lines.push(item.name);
         if (item.types.length > 0) {
           lines.push(item.types[0] + (item.types.length > 1 ? " +" + (item.types.length - 1) : ""));
         }
       }
-      if (view.colour !== "part" && item.kind !== "input" && item.kind !== "output") {
+      if (view.colour !== "phase" && item.kind !== "input" && item.kind !== "output") {
         lines.push(measures[view.colour].text(total(item, view.colour)));
       }
       return lines;
@@ -74,25 +77,52 @@ extension Page {
     /// An order in which edges run forward; where there is a circle the earliest item goes first, and the
     /// edges against the order are left out.
     function sorted(items, edges) {
-      const waiting = new Map(items.map(item => [item, 0]));
-      const next = new Map(items.map(item => [item, []]));
+      const list = [...items].sort((a, b) => a.order - b.order);
+      const number = new Map(list.map((item, index) => [item, index]));
+      const waiting = list.map(() => 0), next = list.map(() => []), isDone = list.map(() => false);
       for (const [from, to] of edges) {
-        waiting.set(to, waiting.get(to) + 1);
-        next.get(from).push(to);
+        waiting[number.get(to)] += 1;
+        next[number.get(from)].push(number.get(to));
       }
-      const left = new Set(items), order = [];
-      while (left.size > 0) {
-        let best = null;
-        for (const item of left) {
-          if (waiting.get(item) <= 0 && (!best || item.order < best.order)) best = item;
+      const ready = [], order = [];
+      list.forEach((_, index) => { if (waiting[index] === 0) insert(ready, index); });
+      let earliest = 0;
+      while (order.length < list.length) {
+        while (isDone[earliest]) earliest += 1;
+        const best = ready.length > 0 ? removeLeast(ready) : earliest;
+        isDone[best] = true;
+        order.push(list[best]);
+        for (const to of next[best]) {
+          waiting[to] -= 1;
+          if (waiting[to] === 0 && !isDone[to]) insert(ready, to);
         }
-        if (!best) for (const item of left) if (!best || item.order < best.order) best = item;
-        left.delete(best);
-        order.push(best);
-        for (const to of next.get(best)) waiting.set(to, waiting.get(to) - 1);
       }
       const place = new Map(order.map((item, index) => [item, index]));
       return {order, edges: edges.filter(([from, to]) => place.get(from) < place.get(to))};
+    }
+
+    // A heap of numbers, the least first: those at 2i + 1 and 2i + 2 are not below that at i.
+    function insert(heap, value) {
+      let at = heap.length;
+      while (at > 0 && heap[(at - 1) >> 1] > value) {
+        heap[at] = heap[(at - 1) >> 1];
+        at = (at - 1) >> 1;
+      }
+      heap[at] = value;
+    }
+    function removeLeast(heap) {
+      const least = heap[0], last = heap.pop();
+      if (heap.length === 0) return least;
+      let at = 0;
+      while (2 * at + 1 < heap.length) {
+        let below = 2 * at + 1;
+        if (below + 1 < heap.length && heap[below + 1] < heap[below]) below += 1;
+        if (heap[below] >= last) break;
+        heap[at] = heap[below];
+        at = below;
+      }
+      heap[at] = last;
+      return least;
     }
 
     function assignRanks(order, edges) {
@@ -112,7 +142,7 @@ extension Page {
       for (const item of [...order].reverse()) {
         const readers = after.get(item);
         if (readers && before.get(item) < readers.length + (before.get(item) === 0 ? 1 : 0)) {
-          rank.set(item, Math.min(...readers.map(to => rank.get(to))) - 1);
+          rank.set(item, smallest(readers, to => rank.get(to), Infinity) - 1);
         }
       }
       // A rank of many items becomes several rows.
@@ -130,8 +160,11 @@ extension Page {
     }
 
     /// Cells of all ranks: items, and a chain of dummies behind each item with long edges.
-    /// What leaves the group has such a chain to the last rank, what comes in one from the first.
+    /// What leaves the group has such a chain to the last rank, what comes in one from the first. Edges that would
+    /// need very many dummies have none and go straight.
     function makeCells(order, {edges, exits, entries}, rank, count) {
+      const most = Math.max(2, Math.min(limits.ranks,
+        limits.dummies / (edges.length + exits.size + entries.size)));
       const ranks = Array.from({length: count}, () => []), cells = new Map();
       const addCell = (row, cell) => {
         ranks[row].push(Object.assign(cell, {row, up: [], down: []}));
@@ -154,16 +187,20 @@ extension Page {
         return chain.slice(0, row - first.row);
       };
       for (const [from, to] of edges) {
-        const last = cells.get(to), chain = chainTo(from, last.row);
+        const last = cells.get(to);
+        if (last.row - rank.get(from) > most) continue;
+        const chain = chainTo(from, last.row);
         link(chain[chain.length - 1], last);
         routes.set(from.id + "|" + to.id, chain.slice(1));
       }
       for (const from of order) {
-        if (exits.has(from)) routes.set(from.id + "|exit", chainTo(from, count).slice(1));
+        if (!exits.has(from) || count - rank.get(from) > most) continue;
+        routes.set(from.id + "|exit", chainTo(from, count).slice(1));
       }
       for (const to of order) {
-        if (!entries.has(to)) continue;
-        const last = cells.get(to), chain = Array.from({length: last.row}, (_, row) => addDummy(row));
+        const last = cells.get(to);
+        if (!entries.has(to) || last.row > most) continue;
+        const chain = Array.from({length: last.row}, (_, row) => addDummy(row));
         [...chain, last].forEach((cell, row) => { if (row > 0) link(chain[row - 1], cell); });
         routes.set("entry|" + to.id, chain);
       }
@@ -205,19 +242,19 @@ extension Page {
       const pools = [];
       row.forEach((cell, index) => {
         const weight = cell.item ? 1 : 2;
-        let pool = {sum: (wanted(cell) - offsets[index]) * weight, weight, cells: [index]};
+        let pool = {sum: (wanted(cell) - offsets[index]) * weight, weight, first: index};
         while (pools.length > 0) {
           const last = pools[pools.length - 1];
           if (last.sum / last.weight <= pool.sum / pool.weight) break;
           pools.pop();
-          pool = {sum: last.sum + pool.sum, weight: last.weight + pool.weight,
-            cells: last.cells.concat(pool.cells)};
+          pool = {sum: last.sum + pool.sum, weight: last.weight + pool.weight, first: last.first};
         }
         pools.push(pool);
       });
-      for (const pool of pools) {
-        for (const index of pool.cells) row[index].x = pool.sum / pool.weight + offsets[index];
-      }
+      pools.forEach((pool, index) => {
+        const end = index + 1 < pools.length ? pools[index + 1].first : row.length;
+        for (let at = pool.first; at < end; at += 1) row[at].x = pool.sum / pool.weight + offsets[at];
+      });
     }
     function placeCells(ranks) {
       const mean = list => list.reduce((sum, cell) => sum + cell.x, 0) / list.length;
@@ -246,10 +283,10 @@ extension Page {
       orderCells(ranks);
       placeCells(ranks);
       const cells = ranks.flat();
-      const left = Math.min(0, ...cells.map(cell => cell.x - cell.width / 2));
+      const left = smallest(cells, cell => cell.x - cell.width / 2, 0);
       let y = gaps.bar + gaps.pad;
       for (const row of ranks) {
-        const height = Math.max(0, ...row.map(cell => cell.height));
+        const height = largest(row, cell => cell.height, 0);
         for (const cell of row) {
           cell.x += gaps.pad - left;
           Object.assign(cell, {top: y, bottom: y + height});
@@ -261,8 +298,8 @@ extension Page {
         y += height + gaps.down;
       }
       group.routes = routes;
-      const title = group.id === "" ? 0 : textWidth(group.name + " — " + group.part, 12, true) + 50;
-      group.width = Math.max(title, ...cells.map(cell => cell.x + cell.width / 2 + gaps.pad));
+      const title = group.id === "" ? 0 : textWidth(group.name + " — " + group.phase, 12, true) + 50;
+      group.width = largest(cells, cell => cell.x + cell.width / 2 + gaps.pad, title);
       group.height = Math.max(gaps.bar + 2 * gaps.pad, y - gaps.down + gaps.pad);
     }
 

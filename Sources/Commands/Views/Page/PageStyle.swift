@@ -9,7 +9,7 @@ extension Page {
         autocomplete="off" spellcheck="false">
       <span id="found" role="status"></span>
       <label>Colour <select id="colour">
-        <option value="part">part of the step</option>
+        <option value="phase">phase of the step</option>
         <option value="flops">FLOPs</option>
         <option value="bytes">bytes moved</option>
         <option value="time">measured time</option>
@@ -31,6 +31,7 @@ extension Page {
           markerHeight="8" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L8 4L0 8Z"/></marker></defs>
         <g id="scene"></g>
       </svg>
+      <p id="too-large" role="status" hidden></p>
       <div id="legend"></div>
       <aside id="details" aria-live="polite"></aside>
     </main>
@@ -67,9 +68,11 @@ extension Page {
     #legend{position:absolute;left:12px;bottom:10px;display:flex;gap:14px;padding:4px 10px;
       background:var(--panel);border:1px solid var(--border);border-radius:6px;font-size:12px;
       pointer-events:none}
+    #legend:empty{display:none}
     #legend i{display:inline-block;width:12px;height:12px;border-radius:3px;margin-right:5px;
       vertical-align:-1px;border:1px solid}
     #legend .scale{width:90px;background:linear-gradient(90deg,transparent,var(--heat))}
+    #too-large{position:absolute;left:24px;top:24px;margin:0;max-width:420px}
     aside{width:350px;overflow:auto;padding:12px 16px;background:var(--panel);
       border-left:1px solid var(--border);overflow-wrap:anywhere}
     aside h2{font-size:15px;margin:0 0 2px}
@@ -95,14 +98,14 @@ extension Page {
     .badge.forward{background:var(--forward)}.badge.backward{background:var(--backward)}
     .badge.update{background:var(--update)}
     svg text{fill:var(--ink);font-size:12px;user-select:none}
-    .forward{--part:var(--forward)}.backward{--part:var(--backward)}.update{--part:var(--update)}
-    .plain{--part:var(--plain)}
-    .group>rect{fill:var(--part);fill-opacity:.05;stroke:var(--part);stroke-opacity:.6}
+    .forward{--phase:var(--forward)}.backward{--phase:var(--backward)}.update{--phase:var(--update)}
+    .plain{--phase:var(--plain)}
+    .group>rect{fill:var(--phase);fill-opacity:.05;stroke:var(--phase);stroke-opacity:.6}
     .group>.bar{fill-opacity:.13;stroke:none;cursor:pointer}
     .group text{font-weight:600;pointer-events:none}
     .box{cursor:pointer;outline:none}
     .box .back{fill:var(--box);stroke:none}
-    .box .face{fill:var(--part);fill-opacity:.13;stroke:var(--part);stroke-width:1.2}
+    .box .face{fill:var(--phase);fill-opacity:.13;stroke:var(--phase);stroke-width:1.2}
     .box .name{font-weight:600}
     .box .more{font-size:11px}
     .box.closed .face{stroke-width:2.2}
