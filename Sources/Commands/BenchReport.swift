@@ -25,7 +25,7 @@ struct BenchReport {
   var run: Cost
   var limits: MachineLimits
   var memory: [MemoryUse]
-  /// What an arena for values and kernels' own memory needs at least.
+  /// What an arena for values and workspace needs at least.
   var lowerBoundBytes: Int
   var stateBytes: Int
   var residentBytes: Int?
@@ -61,7 +61,7 @@ struct BenchReport {
     rows.append(
       (
         "planned memory",
-        "\(byteText(arenaBytes)) of activations, \(byteText(workspaceBytes)) of kernels' own, "
+        "\(byteText(arenaBytes)) of activations, \(byteText(workspaceBytes)) of workspace, "
           + "\(byteText(stateBytes)) of states, \(byteText(plannedBytes)) in all"
       ))
     if let residentBytes {

@@ -200,12 +200,16 @@ package enum CompileCommand {
     return ExitCode.done
   }
 
-  /// Only a graph that can be executed has a plan.
+  /// Only a graph that can be executed has a plan; what gradients cost is known when they are expanded.
   private static func checkStage(of graph: Graph, for form: String) throws(UsageError) {
+    let help = "--pipeline must have expand-gradients"
+    if form == "cost", graph.nodes.elements.contains(where: { $0.operation is Gradient }) {
+      throw UsageError(
+        "--emit cost counts the backward pass, which is not expanded yet", help: help)
+    }
     guard ["plan", "memory", "memory-svg"].contains(form), graph.stage == .raw else { return }
     throw UsageError(
-      "--emit \(form) is of a plan, and the graph is still of stage raw",
-      help: "--pipeline must have expand-gradients")
+      "--emit \(form) is of a plan, and the graph is still of stage raw", help: help)
   }
 }
 

@@ -128,7 +128,7 @@ extension LinePlot {
 }
 
 /// A coordinate in pixels with at most two decimals.
-func coordinate(_ value: Double) -> String {
+package func coordinate(_ value: Double) -> String {
   var text = fixed(value, decimals: 2)
   while text.hasSuffix("0") { text.removeLast() }
   if text.hasSuffix(".") { text.removeLast() }

@@ -86,7 +86,7 @@ import Testing
   @Test func jsonOfOneLayer() throws {
     #expect(
       try memory(TinyPrograms.dense, "--json", "--graph", "discriminator") == """
-        {"graph":"discriminator","arena_bytes":64,"lower_bound_bytes":64,"without_reuse_bytes":64,"to_lower_bound":1.0,"to_without_reuse":1.0,"constant_bytes":0,"state_bytes":28,"peak":{"position":0,"bytes":64,"by_network":[{"name":"discriminator forward","bytes":64}]},"positions":[{"held_bytes":64,"node":0,"operation":"matmul + add","part":"forward","line":8,"column":51,"path":"discriminator/dense","notes":[],"parts":[{"labels":["matmul","add"],"line":8,"column":51,"path":"discriminator/dense"}]},{"held_bytes":64}],"buffers":[{"offset":0,"bytes":64,"first_position":0,"last_position":1,"byte_positions":128,"at_peak":true,"use":"values","part":"forward","values":[{"value":3,"type":"f32[4, 1]","operation":"matmul + add","line":8,"column":51,"path":"discriminator/dense","notes":[],"parts":[{"labels":["matmul","add"],"line":8,"column":51,"path":"discriminator/dense"}]}]}]}
+        {"graph":"discriminator","arena_bytes":64,"lower_bound_bytes":64,"without_reuse_bytes":64,"to_lower_bound":1.0,"to_without_reuse":1.0,"constant_bytes":0,"state_bytes":28,"peak":{"position":0,"bytes":64,"by_network":[{"name":"discriminator forward","bytes":64}]},"positions":[{"held_bytes":64,"node":0,"operation":"matmul + add","phase":"forward","line":8,"column":51,"path":"discriminator/dense","notes":[],"parts":[{"labels":["matmul","add"],"line":8,"column":51,"path":"discriminator/dense"}]},{"held_bytes":64}],"buffers":[{"offset":0,"bytes":64,"first_position":0,"last_position":1,"byte_positions":128,"at_peak":true,"use":"values","phase":"forward","values":[{"value":3,"type":"f32[4, 1]","operation":"matmul + add","line":8,"column":51,"path":"discriminator/dense","notes":[],"parts":[{"labels":["matmul","add"],"line":8,"column":51,"path":"discriminator/dense"}]}]}]}
 
         """)
   }
@@ -121,8 +121,8 @@ import Testing
     #expect(!buffers.contains { $0["use"]?.stringValue == "workspace" })
   }
 
-  /// Where it is said which kernels run, what they have for themselves is in it, and nothing else changes.
-  @Test func kernelsOwnMemory() throws {
+  /// Where it is said which kernels run, their workspace is in it, and nothing else changes.
+  @Test func workspaceOfKernels() throws {
     func report(_ more: String...) throws -> JSONValue {
       let result = compile(
         [Places.graph("dcgan-mnist"), "--emit", "memory", "--json", "--batch", "8"] + more)
@@ -147,13 +147,13 @@ import Testing
     #expect(arena > 30 << 30)
     let text = compile(
       Places.graph("dcgan-mnist"), "--emit", "memory", "--batch", "8", "--backend", "cpu")
-    #expect(text.output.contains("kernels' own"))
+    #expect(text.output.contains("  workspace  "))
   }
 
   @Test func picture() throws {
     #expect(
       try view(TinyPrograms.dense, ["--emit", "memory-svg", "--graph", "discriminator"]) == """
-        <svg xmlns="http://www.w3.org/2000/svg" width="1180" height="826.0" viewBox="0 0 1180 826.0">
+        <svg xmlns="http://www.w3.org/2000/svg" width="1180" height="826" viewBox="0 0 1180 826">
         <style>
         text{fill:#24292f;font:12px system-ui,Helvetica,Arial,sans-serif}
         .title{font-size:17px;font-weight:600}.axis,.grid{stroke:#57606a;fill:none}
@@ -167,47 +167,47 @@ import Testing
         .axis,.grid{stroke:#8b949e}.buffer{fill-opacity:.5}.peak{stroke:#ff7b72}.peakText{fill:#ff7b72}}
         </style>
         <rect class="page" width="100%" height="100%"/>
-        <text x="84.0" y="30.0" class="title">Memory of graph discriminator</text>
-        <text x="84.0" y="52.0">arena 64 B: 1.00x the lower bound (64 B), 1.00x what it would be without reuse (64 B)</text>
-        <rect class="buffer forward" x="84.0" y="64" width="14" height="14"/>
-        <text x="104.0" y="76.0">forward</text>
-        <rect class="buffer backward" x="173.0" y="64" width="14" height="14"/>
-        <text x="193.0" y="76.0">backward</text>
-        <rect class="buffer update" x="269.0" y="64" width="14" height="14"/>
-        <text x="289.0" y="76.0">update</text>
-        <rect class="buffer other" x="351.0" y="64" width="14" height="14"/>
-        <text x="371.0" y="76.0">other</text>
-        <line class="grid" x1="84.0" y1="616.0" x2="1156.0" y2="616.0"/>
-        <text x="76.0" y="620.0" text-anchor="end">0 B</text>
-        <line class="grid" x1="84.0" y1="534.8" x2="1156.0" y2="534.8"/>
-        <text x="76.0" y="538.8" text-anchor="end">10 B</text>
-        <line class="grid" x1="84.0" y1="453.5" x2="1156.0" y2="453.5"/>
-        <text x="76.0" y="457.5" text-anchor="end">20 B</text>
-        <line class="grid" x1="84.0" y1="372.3" x2="1156.0" y2="372.3"/>
-        <text x="76.0" y="376.3" text-anchor="end">30 B</text>
-        <line class="grid" x1="84.0" y1="291.0" x2="1156.0" y2="291.0"/>
-        <text x="76.0" y="295.0" text-anchor="end">40 B</text>
-        <line class="grid" x1="84.0" y1="209.8" x2="1156.0" y2="209.8"/>
-        <text x="76.0" y="213.8" text-anchor="end">50 B</text>
-        <line class="grid" x1="84.0" y1="128.5" x2="1156.0" y2="128.5"/>
-        <text x="76.0" y="132.5" text-anchor="end">60 B</text>
-        <text x="76.0" y="756.0" text-anchor="end">0 B</text>
-        <text x="76.0" y="664.0" text-anchor="end">64 B</text>
-        <line class="grid" x1="84.0" y1="96.0" x2="84.0" y2="756.0"/>
-        <text x="352.0" y="774.0" text-anchor="middle">0</text>
-        <line class="grid" x1="620.0" y1="96.0" x2="620.0" y2="756.0"/>
-        <text x="888.0" y="774.0" text-anchor="middle">1</text>
-        <line class="axis" x1="84.0" y1="96.0" x2="84.0" y2="616.0"/>
-        <line class="axis" x1="84.0" y1="616.0" x2="1156.0" y2="616.0"/>
-        <line class="axis" x1="84.0" y1="756.0" x2="1156.0" y2="756.0"/>
-        <text x="620.0" y="798.0" text-anchor="middle">position in the order of the step's kernels</text>
-        <text x="16.0" y="356.0" text-anchor="middle" transform="rotate(-90 16 356.0)">address in the arena</text>
-        <text x="16.0" y="706.0" text-anchor="middle" transform="rotate(-90 16 706.0)">bytes held</text>
-        <rect class="buffer forward" x="84.0" y="96.0" width="1072.0" height="520.0"><title>64 B at 0 B; positions 0 to 1; %3 f32[4, 1] matmul + add 8:51 discriminator/dense</title></rect>
-        <text x="88.0" y="108.0" class="name">discriminator/dense [4, 1]</text>
-        <path class="held" d="M84.0 756.0V656.0H620.0V656.0H1156.0V756.0Z"/>
-        <line class="peak" x1="352.0" y1="92.0" x2="352.0" y2="756.0"/>
-        <text x="352.0" y="88.0" class="peakText" text-anchor="start">peak 64 B at 0</text>
+        <text x="84" y="30" class="title">Memory of graph discriminator</text>
+        <text x="84" y="52">arena 64 B: 1.00x the lower bound (64 B), 1.00x what it would be without reuse (64 B)</text>
+        <rect class="buffer forward" x="84" y="64" width="14" height="14"/>
+        <text x="104" y="76">forward</text>
+        <rect class="buffer backward" x="173" y="64" width="14" height="14"/>
+        <text x="193" y="76">backward</text>
+        <rect class="buffer update" x="269" y="64" width="14" height="14"/>
+        <text x="289" y="76">update</text>
+        <rect class="buffer other" x="351" y="64" width="14" height="14"/>
+        <text x="371" y="76">other</text>
+        <line class="grid" x1="84" y1="616" x2="1156" y2="616"/>
+        <text x="76" y="620" text-anchor="end">0 B</text>
+        <line class="grid" x1="84" y1="534.75" x2="1156" y2="534.75"/>
+        <text x="76" y="538.75" text-anchor="end">10 B</text>
+        <line class="grid" x1="84" y1="453.5" x2="1156" y2="453.5"/>
+        <text x="76" y="457.5" text-anchor="end">20 B</text>
+        <line class="grid" x1="84" y1="372.25" x2="1156" y2="372.25"/>
+        <text x="76" y="376.25" text-anchor="end">30 B</text>
+        <line class="grid" x1="84" y1="291" x2="1156" y2="291"/>
+        <text x="76" y="295" text-anchor="end">40 B</text>
+        <line class="grid" x1="84" y1="209.75" x2="1156" y2="209.75"/>
+        <text x="76" y="213.75" text-anchor="end">50 B</text>
+        <line class="grid" x1="84" y1="128.5" x2="1156" y2="128.5"/>
+        <text x="76" y="132.5" text-anchor="end">60 B</text>
+        <text x="76" y="756" text-anchor="end">0 B</text>
+        <text x="76" y="664" text-anchor="end">64 B</text>
+        <line class="grid" x1="84" y1="96" x2="84" y2="756"/>
+        <text x="352" y="774" text-anchor="middle">0</text>
+        <line class="grid" x1="620" y1="96" x2="620" y2="756"/>
+        <text x="888" y="774" text-anchor="middle">1</text>
+        <line class="axis" x1="84" y1="96" x2="84" y2="616"/>
+        <line class="axis" x1="84" y1="616" x2="1156" y2="616"/>
+        <line class="axis" x1="84" y1="756" x2="1156" y2="756"/>
+        <text x="620" y="798" text-anchor="middle">position in the order of the step's kernels</text>
+        <text x="16" y="356" text-anchor="middle" transform="rotate(-90 16 356)">address in the arena</text>
+        <text x="16" y="706" text-anchor="middle" transform="rotate(-90 16 706)">bytes held</text>
+        <rect class="buffer forward" x="84" y="96" width="1072" height="520"><title>64 B at 0 B; positions 0 to 1; %3 f32[4, 1] matmul + add 8:51 discriminator/dense</title></rect>
+        <text x="88" y="108" class="name">discriminator/dense [4, 1]</text>
+        <path class="held" d="M84 756V656H620V656H1156V756Z"/>
+        <line class="peak" x1="352" y1="92" x2="352" y2="756"/>
+        <text x="352" y="88" class="peakText" text-anchor="start">peak 64 B at 0</text>
         </svg>
 
         """)

@@ -12,7 +12,7 @@ import Training
 @testable import Commands
 
 @Suite struct PhaseTests {
-  private func parts(_ graph: Graph) -> [(node: Node, phase: NodePhase)] {
+  private func phases(_ graph: Graph) -> [(node: Node, phase: NodePhase)] {
     let phases = graph.phases()
     return graph.nodes.ids.map { (graph.nodes[$0], phases[$0]) }.filter { !$0.node.isConstant }
   }
@@ -23,7 +23,7 @@ import Training
     let train = try #require(source.program.train)
     for pipeline in [Pipeline.standard, .exact, .unoptimized] {
       let graph = try PassRunner(pipeline).run(train.graph).graph
-      let found = parts(graph)
+      let found = phases(graph)
       for phase in NodePhase.allCases { #expect(found.contains { $0.phase == phase }) }
       for (node, phase) in found {
         if node.operation is Conv2DFilterGradient { #expect(phase == .backward) }
@@ -50,7 +50,7 @@ import Training
     let source = try ProgramSource(SourceText(name: "x.gan", text), settings: [])
     let train = try #require(source.program.train)
     let graph = try PassRunner(.unoptimized).run(train.graph).graph
-    let found = parts(graph).filter { $0.node.operation is Conv2D && $0.node.origin.notes.isEmpty }
+    let found = phases(graph).filter { $0.node.operation is Conv2D && $0.node.origin.notes.isEmpty }
     #expect(found.count == 2 && found.allSatisfy { $0.phase == .forward })
   }
 
@@ -58,7 +58,7 @@ import Training
     let source = try ProgramSource(SourceText(name: "x.gan", TinyPrograms.dense), settings: [])
     for network in source.program.networks {
       let graph = try PassRunner().run(network.graph).graph
-      #expect(parts(graph).allSatisfy { $0.phase == .forward })
+      #expect(phases(graph).allSatisfy { $0.phase == .forward })
     }
   }
 }

@@ -9,7 +9,7 @@ extension CostReport {
       "graph": .string(graph.name),
       "written": written.map { object($0) } ?? .null,
       "run": object(run),
-      "parts": .object(phases.map { (key: $0.phase.rawValue, value: object($0.sum)) }),
+      "phases": .object(phases.map { (key: $0.phase.rawValue, value: object($0.sum)) }),
       "updates": .array(updates.map(updateObject)),
       "several_updates": object(sharedByUpdates), "no_update": object(besideUpdates),
       "rewrites": .array(rewrites.map(rewriteObject)),
@@ -67,7 +67,7 @@ extension CostReport {
         (key: "node", value: .int(operation.id.index)),
         (key: "operation", value: .string(operation.node.displayName)),
         (key: "results", value: .array(operation.results.map { .string($0.description) })),
-        (key: "part", value: .string(operation.phase.rawValue)),
+        (key: "phase", value: .string(operation.phase.rawValue)),
       ] + members(operation.cost) + [
         (key: "direct_flops", value: wholeNumber(operation.directFlops))
       ] + originMembers(operation.node.origin))

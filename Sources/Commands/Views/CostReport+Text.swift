@@ -21,7 +21,7 @@ extension CostReport {
   // MARK: Sums
 
   private func totals() -> String {
-    var rows = [["", "arithmetic", "by plain sums", "bytes", "FLOP/byte", "operations"]]
+    var rows = [["", "arithmetic", "direct", "bytes", "FLOP/byte", "operations"]]
     if let written {
       rows.append([
         "as written", flopText(written.flops), "", byteText(Int(written.bytes)),
@@ -34,7 +34,7 @@ extension CostReport {
   }
 
   private func updateRows() -> String {
-    var rows = [["", "arithmetic", "by plain sums", "bytes", "FLOP/byte", "operations"]]
+    var rows = [["", "arithmetic", "direct", "bytes", "FLOP/byte", "operations"]]
     for update in updates {
       let place = update.line > 0 ? " at \(update.line):\(update.column)" : ""
       rows.append(cells("update \(update.network)\(place), alone", update.alone))
@@ -92,15 +92,14 @@ extension CostReport {
       ($1.cost.flops, $1.cost.bytes, $0.id) < ($0.cost.flops, $0.cost.bytes, $1.id)
     }
     var rows = [
-      ["arithmetic", "by plain sums", "bytes", "FLOP/byte", "part", "operation", "place"]
+      ["arithmetic", "direct", "bytes", "FLOP/byte", "phase", "operation", "place"]
     ]
     for operation in sorted where operation.cost != .none {
-      let types = operation.results.map(\.description).joined(separator: ", ")
       rows.append([
         flopText(operation.cost.flops),
         operation.directFlops == operation.cost.flops ? "" : flopText(operation.directFlops),
         byteText(Int(operation.cost.bytes)), intensityText(operation.cost),
-        operation.phase.rawValue, "\(operation.node.displayName) \(types)",
+        operation.phase.rawValue, "\(operation.node.displayName) \(typeText(operation.results))",
         placeText(operation.node.origin),
       ])
     }
@@ -110,6 +109,11 @@ extension CostReport {
   private func intensityText(_ cost: Cost) -> String {
     cost.intensity.map { $0 == 0 ? "0" : Progress.short($0) } ?? ""
   }
+}
+
+/// `f32[4, 3], f32[4]`
+func typeText(_ types: [TensorType]) -> String {
+  types.map(\.description).joined(separator: ", ")
 }
 
 /// `21:8 generator/conv2D`, as far as it is known.

@@ -25,24 +25,20 @@ struct CostRewrite {
   /// Where the arithmetic changed, the largest change first.
   var places: [Place]
 
-  init(_ pass: String, from before: Graph, to after: Graph) {
-    self.pass = pass
-    self.before = before.cost
-    self.after = after.cost
-    places = Self.places(before, after)
-  }
-
   /// The runs that changed the arithmetic. `outcome` must have kept its graphs.
   static func all(_ source: Graph, _ outcome: PassRunner.Outcome) -> [CostRewrite] {
     var found: [CostRewrite] = []
-    var graph = source
+    var (graph, cost) = (source, source.cost)
     for record in outcome.records where record.changed {
       guard let next = record.graph else { continue }
-      var rewrite = CostRewrite(record.name, from: graph, to: next)
-      rewrite.run = record.index + 1
-      rewrite.stage = graph.stage
-      if rewrite.before.flops != rewrite.after.flops { found.append(rewrite) }
-      graph = next
+      let after = next.cost
+      if after.flops != cost.flops {
+        found.append(
+          CostRewrite(
+            pass: record.name, run: record.index + 1, stage: graph.stage, before: cost,
+            after: after, places: places(graph, next)))
+      }
+      (graph, cost) = (next, after)
     }
     return found
   }

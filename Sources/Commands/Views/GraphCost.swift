@@ -24,7 +24,7 @@ extension Graph {
   /// The arithmetic and the memory traffic of all its nodes, each run once.
   var cost: Cost { nodes.elements.reduce(.none) { $0 + cost(of: $1) } }
 
-  /// The arithmetic of a node were its convolution computed by plain sums: Winograd's forms do less.
+  /// The arithmetic of a node were its convolution direct: Winograd's forms do less.
   func directFlops(of node: Node) -> Double {
     let executed = cost(of: node).flops
     let fused = node.operation as? Fused
@@ -78,5 +78,7 @@ struct FlopUnit {
   }
 }
 
-/// Costs are sums of whole numbers.
-func wholeNumber(_ value: Double) -> JSONValue { .int(Int(value.rounded())) }
+/// Costs are sums of whole numbers; a sum beyond an Int is printed as a Double.
+func wholeNumber(_ value: Double) -> JSONValue {
+  Int(exactly: value.rounded()).map { .int($0) } ?? .double(value)
+}

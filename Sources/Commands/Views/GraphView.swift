@@ -34,7 +34,7 @@ enum GraphView {
   ) throws -> String? {
     switch view {
     case "cost":
-      let report = try CostReport(source, runner)
+      let report = try CostReport(source, runner, isProgram: !isIR(arguments))
       return arguments.has("--json") ? report.json().text() + "\n" : report.text()
     case "memory":
       let report = MemoryReport(try plan(source, runner, arguments))
@@ -46,6 +46,10 @@ enum GraphView {
     default:
       return nil
     }
+  }
+
+  private static func isIR(_ arguments: ParsedArguments) -> Bool {
+    arguments.positionals[0].hasSuffix(".ir")
   }
 
   /// The plan of a graph; where a backend is named, with what its kernels have for themselves.
@@ -61,8 +65,7 @@ enum GraphView {
     let path = arguments.positionals[0]
     // The places in IR text are those of the program that it was made of.
     let source =
-      path.hasSuffix(".ir")
-      ? nil : SourceText(name: path, bytes: try FileIO.read(path, limit: 64 << 20))
+      isIR(arguments) ? nil : SourceText(name: path, bytes: try FileIO.read(path, limit: 64 << 20))
     let times = try arguments.value("--profile").map { try KernelTimes(reading: $0, for: graph) }
     return Page(PageGraph(graph, source: source, times: times)).html()
   }

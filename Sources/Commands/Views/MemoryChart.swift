@@ -131,7 +131,7 @@ struct MemoryChart {
   /// What may stand in a rectangle, by how much room there is.
   private func names(_ buffer: MemoryReport.Buffer) -> [String] {
     guard let first = buffer.tensors.first else {
-      if case .workspace = buffer.content { return ["kernels' own"] }
+      if case .workspace = buffer.content { return ["workspace"] }
       return ["saved"]
     }
     let path = first.producer?.origin.path ?? ""
@@ -148,7 +148,7 @@ struct MemoryChart {
     switch buffer.content {
     case .tensors: break
     case .saved(let name): parts.append("\(name), saved for the end of the step")
-    case .workspace: parts.append("kernels' own \(buffer.origin.map(placeText) ?? "")")
+    case .workspace: parts.append("workspace \(buffer.origin.map(placeText) ?? "")")
     }
     for tensor in buffer.tensors {
       let node = tensor.producer
@@ -201,8 +201,6 @@ struct MemoryChart {
   private func tickText(_ bytes: Int) -> String {
     byteText(bytes).split(separator: ".0 ", maxSplits: 1).joined(separator: " ")
   }
-
-  private func coordinate(_ value: Double) -> String { "\((value * 10).rounded() / 10)" }
 
   private func label(_ x: Double, _ y: Double, _ text: String, _ attributes: String = "") -> String
   {

@@ -32,7 +32,7 @@ extension MemoryReport {
       members += [
         (key: "node", value: .int(plan.order[position].index)),
         (key: "operation", value: .string(node.displayName)),
-        (key: "part", value: .string(phases[position].rawValue)),
+        (key: "phase", value: .string(phases[position].rawValue)),
       ]
       members += originMembers(node.origin)
     }
@@ -44,8 +44,8 @@ extension MemoryReport {
       "offset": .int(buffer.offset), "bytes": .int(buffer.bytes),
       "first_position": .int(buffer.positions.lowerBound),
       "last_position": .int(buffer.positions.upperBound - 1),
-      "byte_positions": .int(buffer.byteSteps), "at_peak": .bool(buffer.isHeldAtPeak),
-      "use": .string(use(buffer)), "part": buffer.phase.map { .string($0.rawValue) } ?? .null,
+      "byte_positions": .int(buffer.bytePositions), "at_peak": .bool(buffer.isHeldAtPeak),
+      "use": .string(use(buffer)), "phase": buffer.phase.map { .string($0.rawValue) } ?? .null,
       "values": .array(buffer.tensors.map(tensorObject)),
     ]
   }

@@ -12,15 +12,18 @@ extension MemoryReport {
     var text = "memory of graph \(plan.graph.name)\n" + totals()
     text += "\npeak: \(byteText(peak.bytes)) at \(positionText(peak.position)), held by\n"
     text += alignedTable(
-      holdersByNetwork.map { [$0.name, byteText($0.bytes), share($0.bytes, of: peak.bytes)] })
+      holdersByNetwork.map {
+        [$0.name, byteText($0.bytes), share($0.bytes, of: Double(peak.bytes))]
+      })
     text += "\nvalues held at the peak\n" + alignedTable(holders.map(row), words: 1..<6)
     text += "\ntimeline: the most that is held, by position in the order\n" + timeline()
     text += "\nbuffers, the dearest first: bytes, positions held, share of all bytes x positions\n"
-    let all = buffers.reduce(0) { $0 + $1.byteSteps }
+    // The sum over a large graph may be beyond an Int.
+    let all = buffers.reduce(0.0) { $0 + Double($1.bytePositions) }
     text += alignedTable(
       byCost.map { buffer in
         let cells = row(buffer)
-        return [cells[0], String(buffer.positions.count), share(buffer.byteSteps, of: all)]
+        return [cells[0], String(buffer.positions.count), share(buffer.bytePositions, of: all)]
           + cells[2...]
       }, words: 3..<8)
     return text
@@ -64,7 +67,7 @@ extension MemoryReport {
         return [byteText(buffer.bytes), time, "\(name), saved for the end of the step"]
       }
       return [
-        byteText(buffer.bytes), time, "kernels' own", buffer.phase?.rawValue ?? "", "",
+        byteText(buffer.bytes), time, "workspace", buffer.phase?.rawValue ?? "", "",
         buffer.origin.map(placeText) ?? "",
       ]
     }
@@ -77,8 +80,8 @@ extension MemoryReport {
     ]
   }
 
-  private func share(_ part: Int, of whole: Int) -> String {
-    whole == 0 ? "" : "\(Progress.short((1000 * ratio(part, to: whole)).rounded() / 10)) %"
+  private func share(_ part: Int, of whole: Double) -> String {
+    whole == 0 ? "" : "\(Progress.short((1000 * Double(part) / whole).rounded() / 10)) %"
   }
 
   private func positionNumber(_ position: Int) -> String {

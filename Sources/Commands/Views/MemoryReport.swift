@@ -2,6 +2,7 @@
 // MemoryReport+Text.swift, MemoryReport+JSON.swift and MemoryChart.swift print. Nothing else here reads the plan's buffers.
 
 import Basics
+import Formats
 import GraphIR
 import Planning
 
@@ -28,8 +29,8 @@ struct MemoryReport {
     /// The values in it, one after the other or as views.
     var tensors: [Tensor] { if case .tensors(let tensors) = content { tensors } else { [] } }
 
-    /// What it costs: bytes times the nodes that run meanwhile.
-    var byteSteps: Int { bytes * positions.count }
+    /// What it costs: bytes times the positions at which they are held.
+    var bytePositions: Int { bytes * positions.count }
     /// Where what lies in it comes from.
     var origin: Origin? {
       if case .workspace(let node, _) = content { return node?.origin }
@@ -48,7 +49,7 @@ struct MemoryReport {
     case tensors([Tensor])
     /// An output or a state's new value that waits for the end of the step.
     case saved(String)
-    /// What kernels have for themselves: temporaries and packed operands; with the node that asks for it first.
+    /// What kernels need beside their values: temporaries and packed operands; with the node that asks for it first.
     case workspace(Node?, NodePhase?)
   }
 
@@ -106,8 +107,7 @@ struct MemoryReport {
 
   /// `1.02x`
   func ratioText(_ a: Int, to b: Int) -> String {
-    let hundredths = Int((ratio(a, to: b) * 100).rounded())
-    return "\(hundredths / 100).\(hundredths / 10 % 10)\(hundredths % 10)x"
+    "\(fixed(ratio(a, to: b), decimals: 2))x"
   }
 
   /// What holds most first.
@@ -120,8 +120,8 @@ struct MemoryReport {
   /// The dearest first: bytes times how long.
   var byCost: [Buffer] {
     buffers.sorted {
-      ($1.byteSteps, $0.positions.lowerBound, $0.offset)
-        < ($0.byteSteps, $1.positions.lowerBound, $1.offset)
+      ($1.bytePositions, $0.positions.lowerBound, $0.offset)
+        < ($0.bytePositions, $1.positions.lowerBound, $1.offset)
     }
   }
 

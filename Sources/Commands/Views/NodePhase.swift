@@ -1,18 +1,18 @@
-// Which part of a step a node belongs to: the networks and losses forward, their derivatives, or the optimisers'
+// Which phase of a step a node belongs to: the networks and losses forward, their derivatives, or the optimisers'
 // rules. Pictures and tables colour and group by it. Nothing that runs depends on it.
 
 import Basics
 import GraphIR
 import Operators
 
-/// A part of a step.
+/// A phase of a step.
 enum NodePhase: String, CaseIterable, Sendable { case forward, backward, update }
 
 extension Graph {
-  /// The part that each node belongs to.
+  /// The phase that each node belongs to.
   ///
   /// Elaboration gives the nodes of an optimiser's rule the parameter's name as their path, and differentiation notes
-  /// what is an adjoint. A fused node of several kinds of parts is backward where nothing that the step reports, gives
+  /// what is an adjoint. A fused node with parts of several phases is backward where nothing that the step reports, gives
   /// out or keeps as a statistic needs it other than by way of an update. What a graph without any such output
   /// computes for its updates is backward only behind an adjoint. A constant belongs to its first reader. O(size).
   func phases() -> Table<NodeTag, NodePhase> {
