@@ -127,10 +127,6 @@ struct GraphDiffText {
     return items.count > Self.named ? "\(some) and \(items.count - Self.named) more" : some
   }
 
-  private func typeText(_ types: [TensorType]) -> String {
-    types.map(\.description).joined(separator: ", ")
-  }
-
   private func place(_ item: GraphDiff.Item, _ file: String?) -> String {
     let origin = item.origin
     guard origin.line > 0 else { return "" }

@@ -149,7 +149,7 @@ struct KernelReport {
 
   private func description(_ kernel: LoneKernel) -> String {
     let operation = kernel.operation
-    let operands = kernel.operandTypes.map(\.description).joined(separator: ", ")
+    let operands = typeText(kernel.operandTypes)
     var text = "\(operation.mnemonic)(\(operands))\(GraphPrinter.attributes(of: operation))"
     if kernel.fusedSteps > 0 {
       text += " + \(kernel.fusedSteps) step\(kernel.fusedSteps == 1 ? "" : "s")"

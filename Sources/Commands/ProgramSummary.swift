@@ -64,7 +64,7 @@ struct ProgramSummary {
 
   private func table(_ network: NetworkProgram) -> String {
     let arguments = network.arguments.map { "\($0.name): \($0.type)" }.joined(separator: ", ")
-    let results = network.results.map(\.description).joined(separator: ", ")
+    let results = typeText(network.results)
     var rows = [["layer", "kind", "output", "parameters"]]
     for layer in network.layers {
       let extra =

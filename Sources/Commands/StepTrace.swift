@@ -49,7 +49,7 @@ struct StepTrace {
   private func details(_ launch: ProfileEntry) -> [(key: String, value: JSONValue)] {
     guard let id = launch.node else { return [] }
     let node = graph.nodes[id]
-    let types = graph.types(of: node.results).map(\.description).joined(separator: ", ")
+    let types = typeText(graph.types(of: node.results))
     var details: [(key: String, value: JSONValue)] = [
       ("operation", .string(node.operation.mnemonic)), ("results", .string(types)),
     ]

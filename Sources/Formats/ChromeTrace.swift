@@ -3,6 +3,7 @@
 
 import Basics
 
+/// A trace being put together: lanes are named and spans added in any order, `encode` makes the file.
 package struct ChromeTrace {
   private var events: [JSONValue] = []
   private var spans: [(lane: Int, start: UInt64, value: JSONValue)] = []
