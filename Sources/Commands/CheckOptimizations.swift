@@ -16,7 +16,8 @@ enum CheckOptimizations {
   ) throws -> Int32 {
     guard source.program.train != nil || !source.program.samples.isEmpty else {
       throw UsageError(
-        "\(source.source.name) has neither a train block nor a sample, so nothing runs to be checked")
+        "\(source.source.name) has neither a train block nor a sample, so nothing runs to be checked"
+      )
     }
     let arithmetic = try Workplace.arithmetic(arguments) ?? .fast
     guard arithmetic != .unoptimized else {

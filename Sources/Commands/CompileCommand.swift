@@ -79,7 +79,8 @@ package enum CompileCommand {
     let isOfGraph = ["--graph", "--before", "--after", "--dump-dir"].contains(where: arguments.has)
     if form == "json", !isOfGraph {
       console.print(
-        try ProgramSummary(source.program, ChosenPipeline.runner(arguments)).json().text(indented: true) + "\n")
+        try ProgramSummary(source.program, ChosenPipeline.runner(arguments)).json().text(
+          indented: true) + "\n")
       return ExitCode.done
     }
     let graph = try ProgramGraphs(source.program).graph(named: arguments.value("--graph"))

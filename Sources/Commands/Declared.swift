@@ -92,7 +92,8 @@ struct Declared {
       facts.append(
         Declared(
           name: "sample\(sample.name.map { " " + $0 } ?? "")",
-          text: "count \(sample.count), seed \(sample.seed), shown in \(sample.low)...\(sample.high)"
+          text:
+            "count \(sample.count), seed \(sample.seed), shown in \(sample.low)...\(sample.high)"
         ))
     }
     return facts

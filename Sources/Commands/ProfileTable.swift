@@ -73,7 +73,7 @@ struct ProfileTable {
     let node = graph.nodes[id]
     let place = "line \(node.origin.line) \(node.origin.path)"
     if grouping == .line { return place }
-    let types = graph.types(of: node.results).map(\.description).joined(separator: ", ")
+    let types = typeText(graph.types(of: node.results))
     return "\(entry.kernel)  \(types)  \(node.origin.provenance())"
   }
 

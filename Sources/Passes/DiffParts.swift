@@ -81,7 +81,9 @@ struct DiffSide {
   }
 
   /// The value of an output; nil where the graph has none of the role.
-  func output(_ role: OutputRole) -> DiffPart.Place? { outputIndices[role].map { outputs[$0].place } }
+  func output(_ role: OutputRole) -> DiffPart.Place? {
+    outputIndices[role].map { outputs[$0].place }
+  }
 
   private static func kind(of role: InputRole) -> String {
     switch role {

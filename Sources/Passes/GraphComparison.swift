@@ -96,7 +96,9 @@ struct GraphComparison {
       last = reader
     }
     return found
-      + side.outputsOfPart[part].map { outputItem(side.outputs[$0].role, side.outputs[$0].place, side) }
+      + side.outputsOfPart[part].map {
+        outputItem(side.outputs[$0].role, side.outputs[$0].place, side)
+      }
   }
 
   private mutating func comparePair(_ x: Int, _ y: Int) {
@@ -180,11 +182,13 @@ struct GraphComparison {
   private mutating func compareKernels() {
     var partners = [[Int]](repeating: [], count: beforeGraph.nodes.count)
     var sources = [[Int]](repeating: [], count: afterGraph.nodes.count)
+    var known: Set<NodePair> = []
     for (x, y) in matching.toAfter.enumerated() {
       guard let y, let old = before.parts[x].node?.index, let new = after.parts[y].node?.index
       else { continue }
-      if !partners[old].contains(new) { partners[old].append(new) }
-      if !sources[new].contains(old) { sources[new].append(old) }
+      guard known.insert(NodePair(before: old, after: new)).inserted else { continue }
+      partners[old].append(new)
+      sources[new].append(old)
     }
     var seen = [Bool](repeating: false, count: beforeGraph.nodes.count)
     for start in partners.indices where !seen[start] && !partners[start].isEmpty {
@@ -260,6 +264,12 @@ struct GraphComparison {
       name: "output \(GraphPrinter.text(role))", binding: .output(role), value: nil, within: nil,
       types: [side.parts[place.part].types[place.result]], origin: side.parts[place.part].origin)
   }
+}
+
+/// Nodes of both sides, by their numbers, that hold matched operations.
+private struct NodePair: Hashable {
+  var before: Int
+  var after: Int
 }
 
 /// Outputs of one side whose roles the other side does not have, to be found by what they are.

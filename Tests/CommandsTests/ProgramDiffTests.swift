@@ -128,7 +128,8 @@ import Testing
       Self.program(states: "dense(8, init: normal(\(rate)))")
     }
     let near = try diff(text("0.123456789"), text("0.1234567"))
-    #expect(near.output.contains("normal of deviation 0.123456789, parameter -> "), "\(near.output)")
+    #expect(
+      near.output.contains("normal of deviation 0.123456789, parameter -> "), "\(near.output)")
     let far = try diff(text("0.123456789"), text("0.2"))
     #expect(far.output.contains("normal of deviation 0.123457, parameter -> "), "\(far.output)")
   }

@@ -104,7 +104,8 @@ import Testing
   @Test func aNewInput() throws {
     let found = try changes(
       ("input %1", "input %21 state \"c/kernel\" : f32[3, 5]\ninput %1"),
-      ("matmul(%0, %1)", "matmul(%0, %21)"), ("output report", "output state \"a/kernel\" %1\noutput report"))
+      ("matmul(%0, %1)", "matmul(%0, %21)"),
+      ("output report", "output state \"a/kernel\" %1\noutput report"))
     #expect(found.contains("rewired matmul"), "\(found)")
   }
 

@@ -50,8 +50,11 @@ private struct ForgetBias: Pass {
       let behind = graph.nodes[id].operands.dropFirst(fused.rootOperandCount)
       let biases = behind.map { value in
         graph.inputs.contains { input in
-          if case .state(let name) = input.role { input.value == value && name.hasSuffix("/bias") }
-          else { false }
+          if case .state(let name) = input.role {
+            input.value == value && name.hasSuffix("/bias")
+          } else {
+            false
+          }
         }
       }
       // Input 0 of the region is the product.
