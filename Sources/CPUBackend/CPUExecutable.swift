@@ -77,14 +77,26 @@ package final class CPUExecutable: Executable, Tracing {
   // MARK: Running
 
   package func run() {
-    if let recorder, recorder.beginRun() { return runRecorded(recorder) }
-    if isProfiling { return runTimed() }
+    if let recorder, recorder.beginRun() {
+      forEachLaunch { recorder.run($0, launches[$0], pool) }
+    } else if isProfiling {
+      runTimed()
+    } else {
+      forEachLaunch { run(launches[$0]) }
+    }
+  }
+
+  /// The launches of one run, by their index.
+  @inline(__always)
+  private func forEachLaunch(_ body: (Int) -> Void) {
     // On every thread that computes, or on none: bits must not depend on who computed them. The caller's own
     // arithmetic is left as it was.
     let state = processor_exchange_denormals()
     defer { processor_restore_denormals(state) }
     let isPrepared = beginRun()
-    for launch in launches where !(isPrepared && launch.isPreparation) { run(launch) }
+    for index in launches.indices where !(isPrepared && launches[index].isPreparation) {
+      body(index)
+    }
   }
 
   /// Whether the launches that prepare can be left out of the run that begins.
@@ -155,22 +167,10 @@ package final class CPUExecutable: Executable, Tracing {
 
   package var trace: [TraceSpan] { recorder?.spans() ?? [] }
 
-  private func runRecorded(_ recorder: TraceRecorder) {
-    let state = processor_exchange_denormals()
-    defer { processor_restore_denormals(state) }
-    let isPrepared = beginRun()
-    for index in launches.indices where !(isPrepared && launches[index].isPreparation) {
-      recorder.run(index, launches[index], pool)
-    }
-  }
-
   private func runTimed() {
-    let state = processor_exchange_denormals()
-    defer { processor_restore_denormals(state) }
     runs += 1
-    let isPrepared = beginRun()
     var last = monotonicNanoseconds()
-    for index in launches.indices where !(isPrepared && launches[index].isPreparation) {
+    forEachLaunch { index in
       run(launches[index])
       let now = monotonicNanoseconds()
       times[index] += now - last
