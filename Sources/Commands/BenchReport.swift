@@ -167,13 +167,18 @@ func table(_ rows: [(String, String)]) -> String {
   }.joined()
 }
 
+/// A finite number rounded to six significant digits, the tiniest ones as they are.
+func significant(_ value: Double) -> Double {
+  guard abs(value) > 1e-7 else { return value }
+  var scale = 1.0
+  while abs(value) * scale < 1e5 { scale *= 10 }
+  return (value * scale).rounded() / scale
+}
+
 /// Six significant digits; null where there is no number.
 func number(_ value: Double?) -> JSONValue {
   guard let value, value.isFinite else { return .null }
-  guard value != 0 else { return .double(0) }
-  var scale = 1.0
-  while abs(value) * scale < 1e5, scale < 1e12 { scale *= 10 }
-  return .double((value * scale).rounded() / scale)
+  return .double(significant(value))
 }
 
 func number(_ value: Int?) -> JSONValue { value.map { .int($0) } ?? .null }

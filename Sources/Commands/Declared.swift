@@ -67,14 +67,8 @@ struct Declared {
     }
   }
 
-  /// The number rounded to six significant digits; very large and very small ones as they are.
-  static func sixDigits(_ value: Double) -> String {
-    guard value.isFinite, value != 0, abs(value) > 1e-12, abs(value) < 1e5 else {
-      return "\(value)"
-    }
-    var scale = 1.0
-    while abs(value) * scale < 1e5 { scale *= 10 }
-    return "\((value * scale).rounded() / scale)"
+  private static func sixDigits(_ value: Double) -> String {
+    "\(value.isFinite ? significant(value) : value)"
   }
 
   // MARK: Training and samples

@@ -122,9 +122,14 @@ enum DiffCommand {
       // A dump stands at its place already, where the other side is a program.
       let isAtPlace = subject.dump != nil && hasProgram
       let places: [PassChoice?] = isAtPlace || choices.isEmpty ? [nil] : choices
+      guard places.contains(where: { $0 != nil }) else {
+        return [Side(graph: graph, subject: subject, choice: nil)]
+      }
+      let runner = try ChosenPipeline.runner(arguments, for: graph)
+      let history = try ChosenPipeline.history(of: graph, runner).history
       return try places.map { choice in
-        let graph = try choice.map { try taken(graph, at: $0, arguments) } ?? graph
-        return Side(graph: graph, subject: subject, choice: choice)
+        Side(
+          graph: try choice?.graph(in: history) ?? graph, subject: subject, choice: choice)
       }
     }
   }
@@ -140,13 +145,6 @@ enum DiffCommand {
       if let dumpName, !arguments.has("--graph") { return try graphs.graph(ofDump: dumpName) }
       return try graphs.graph(named: arguments.value("--graph"))
     }
-  }
-
-  private static func taken(
-    _ graph: Graph, at choice: PassChoice, _ arguments: ParsedArguments
-  ) throws -> Graph {
-    let runner = try ChosenPipeline.runner(arguments, for: graph)
-    return try choice.graph(in: ChosenPipeline.history(of: graph, runner).history)
   }
 
   // MARK: What is said

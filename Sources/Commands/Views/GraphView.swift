@@ -37,10 +37,10 @@ enum GraphView {
       let report = try CostReport(source, runner, isProgram: !isIR(arguments))
       return arguments.has("--json") ? report.json().text() + "\n" : report.text()
     case "memory":
-      let report = MemoryReport(try plan(source, runner, arguments))
+      let report = MemoryReport(try plan(shown, arguments))
       return arguments.has("--json") ? report.json().text() + "\n" : report.text()
     case "memory-svg":
-      return MemoryChart(MemoryReport(try plan(source, runner, arguments))).svg()
+      return MemoryChart(MemoryReport(try plan(shown, arguments))).svg()
     case "html":
       return try page(of: shown, arguments)
     default:
@@ -52,11 +52,9 @@ enum GraphView {
     arguments.positionals[0].hasSuffix(".ir")
   }
 
-  /// The plan of a graph; where a backend is named, with what its kernels have for themselves.
-  private static func plan(
-    _ source: Graph, _ runner: PassRunner, _ arguments: ParsedArguments
-  ) throws -> Plan {
-    let plan = Planner().plan(try runner.run(source).graph)
+  /// The plan of a graph; where a backend is named, with what its kernels need beside the values.
+  private static func plan(_ graph: Graph, _ arguments: ParsedArguments) throws -> Plan {
+    let plan = Planner().plan(graph)
     guard ["--backend", "--isa", "--threads"].contains(where: arguments.has) else { return plan }
     return try Workplace.makeBackend(arguments).reserving(plan)
   }
