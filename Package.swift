@@ -58,6 +58,12 @@ let package = Package(
       [
         "Basics", "GraphIR", "Operators", "Planning", "Runtime", "KernelTable", "CProcessor",
       ] + kernelNames),
+    .target(
+      name: "COpenCL", exclude: ["README.md"],
+      linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    module(
+      "OpenCLBackend",
+      ["Basics", "GraphIR", "Operators", "Planning", "Runtime", "COpenCL"]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     module("Formats", ["Basics", "CZlib"]),
     module(
@@ -70,7 +76,7 @@ let package = Package(
       "Commands",
       [
         "Basics", "GraphSyntax", "GraphIR", "Operators", "Elaboration", "Passes", "Planning",
-        "Runtime", "CPUBackend", "Formats", "Training",
+        "Runtime", "CPUBackend", "OpenCLBackend", "Formats", "Training",
       ]),
     .executableTarget(name: "gan-compile", dependencies: ["Commands"]),
     .executableTarget(name: "gan-exec", dependencies: ["Commands"]),

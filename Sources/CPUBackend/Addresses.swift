@@ -3,7 +3,6 @@
 
 import Basics
 import GraphIR
-import Operators
 import Planning
 import Runtime
 
@@ -83,7 +82,7 @@ final class Addresses: AddressSpace {
         states[name] = try store.memory(name, graph.type(of: output.value))
       }
     }
-    fillConstants(plan)
+    plan.writeConstants(to: constants.base)
   }
 
   var arenaBase: UnsafeMutableRawPointer { arena.base }
@@ -97,30 +96,6 @@ final class Addresses: AddressSpace {
       guard let memory = states[name] else { preconditionFailure("no state \(name)") }
       return memory.base
     case .none: preconditionFailure("a value without a place")
-    }
-  }
-
-  private func fillConstants(_ plan: Plan) {
-    for id in plan.graph.nodes.ids {
-      let node = plan.graph.nodes[id]
-      guard node.operation is Constant, case .constant = plan.placements[node.results[0]] else {
-        continue
-      }
-      let value = node.results[0]
-      var type = plan.graph.type(of: value)
-      if plan.scalarConstants.contains(value) { type = type.with(shape: []) }
-      let target = pointer(plan.placements[value])
-      let tensor = node.operation.evaluate([], results: [type])[0]
-      for (index, element) in tensor.values.enumerated() {
-        switch type.element {
-        case .f32:
-          target.storeBytes(of: Float(element), toByteOffset: index * 4, as: Float.self)
-        case .i32, .bool:
-          target.storeBytes(of: Int32(element), toByteOffset: index * 4, as: Int32.self)
-        case .f64:
-          target.storeBytes(of: element, toByteOffset: index * 8, as: Double.self)
-        }
-      }
     }
   }
 }

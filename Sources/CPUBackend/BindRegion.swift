@@ -89,7 +89,7 @@ struct RegionBinding {
     var compiler = RegionCompiler(splats: inputs.map(\.splat))
     var operands: [RegionOperand?] = Array(repeating: nil, count: region.steps.count)
     var outputs: [RegionOperand] = []
-    let needed = neededSteps(chosen.map { region.results[$0] })
+    let needed = region.neededSteps(chosen.map { region.results[$0] })
     for (index, step) in region.steps.enumerated() where needed[index] {
       let operation = step.operation.operation
       guard let lowering = RegionLowering.find(operation) else {
@@ -118,15 +118,6 @@ struct RegionBinding {
     case .input(let i): .input(i)
     case .step(let s): steps[s] ?? .input(0)
     }
-  }
-
-  private func neededSteps(_ references: [Region.Reference]) -> [Bool] {
-    var needed = [Bool](repeating: false, count: region.steps.count)
-    for case .step(let s) in references { needed[s] = true }
-    for index in region.steps.indices.reversed() where needed[index] {
-      for case .step(let s) in region.steps[index].arguments { needed[s] = true }
-    }
-    return needed
   }
 
   /// The argument struct: inputs that nothing reads any more (constants that became immediates) are left out.

@@ -56,6 +56,16 @@ package struct Region: Hashable, Sendable {
     return types
   }
 
+  /// Which steps these references need, directly and through others.
+  package func neededSteps(_ references: [Reference]) -> [Bool] {
+    var needed = [Bool](repeating: false, count: steps.count)
+    for case .step(let s) in references { needed[s] = true }
+    for index in steps.indices.reversed() where needed[index] {
+      for case .step(let s) in steps[index].arguments { needed[s] = true }
+    }
+    return needed
+  }
+
   /// The inputs that steps read whole, not an element at the place of their own.
   package var inputsReadWhole: Set<Int> {
     var found = Set<Int>()

@@ -1,0 +1,7 @@
+// ...
+
+import Basics
+import GraphIR
+import Operators
+
+let imageEmitters: [(any Operation.Type, NodeEmitter)] = []

@@ -1,0 +1,7 @@
+// ...
+
+import Basics
+import GraphIR
+import Operators
+
+let movementEmitters: [(any Operation.Type, NodeEmitter)] = []

@@ -1,0 +1,123 @@
+// Lowers element-wise work: single operations, fused regions. In: a node. Out: a launch for each shape among its results,
+// and one ahead for arithmetic on scalars in double precision.
+
+import Basics
+import GraphIR
+import Operators
+
+/// A single element-wise operation or random draw: a region of one step.
+let emitElementwise: NodeEmitter = { (node) throws(EnvironmentFailure) in
+  let arguments = node.operands.indices.map { Region.Reference.input($0) }
+  let region = Region(
+    inputCount: node.operands.count, steps: [Region.Step(node.operation, arguments)],
+    results: [.step(0)])
+  try emitRegion(node, region, inputs: node.operands, results: node.results)
+}
+
+/// A region with the tensors that it reads and writes.
+func emitRegion(
+  _ node: NodeLowering, _ region: Region, inputs: [DeviceTensor], results: [DeviceTensor]
+) throws(EnvironmentFailure) {
+  var (region, inputs) = (region, inputs)
+  // Schedules are scalars in double precision; a large tensor's every element would compute them again.
+  if results.contains(where: { $0.count > 1 }) {
+    try hoistDoubles(node, &region, &inputs)
+  }
+  var shapes: [[Int]] = []
+  for result in results where !shapes.contains(result.shape) { shapes.append(result.shape) }
+  var late: [(from: DeviceTensor, to: DeviceTensor)] = []
+  for (position, shape) in shapes.enumerated() {
+    var chosen: [(index: Int, tensor: DeviceTensor)] = []
+    for index in results.indices where results[index].shape == shape {
+      var target = results[index]
+      // A result may lie over an operand that a later launch still reads.
+      if position < shapes.count - 1, inputs.contains(where: { node.overlaps($0, target) }) {
+        target = node.temporary(target.type)
+        late.append((target, results[index]))
+      }
+      chosen.append((index, target))
+    }
+    let code = try RegionCode(
+      node, region, inputs: inputs.map { .tensor($0) }, inputTypes: inputs.map(\.type),
+      results: chosen, shape: shape)
+    launch(node, code)
+  }
+  for (from, to) in late { node.copy(from: from, to: to) }
+}
+
+private func launch(_ node: NodeLowering, _ code: RegionCode) {
+  let count = code.shape.reduce(1, *)
+  let width = code.width(upTo: node.traits.vectorWidth, count: count)
+  var kernel = node.itemKernel("region", count: count / width)
+  if width > 1 { kernel.line("const uint e = i * \(width)u;") }
+  code.write(
+    into: &kernel, at: ElementPlace(flat: width > 1 ? "e" : "i", column: nil), width: width)
+  node.each(count / width, kernel)
+}
+
+/// Moves the steps that touch f64, and those that they depend on, into a launch of their own ahead; what others read of
+/// them becomes inputs.
+private func hoistDoubles(
+  _ node: NodeLowering, _ region: inout Region, _ inputs: inout [DeviceTensor]
+) throws(EnvironmentFailure) {
+  let types: [TensorType]
+  do {
+    types = try region.inferSteps(inputs.map(\.type))
+  } catch {
+    throw node.unsupported(error.message)
+  }
+  var ahead = region.steps.indices.map { index in
+    types[index].element == .f64
+      || region.steps[index].arguments.contains {
+        if case .input(let i) = $0 { return inputs[i].type.element == .f64 }
+        return false
+      }
+  }
+  for index in region.steps.indices {
+    for case .step(let s) in region.steps[index].arguments where types[s].element == .f64 {
+      ahead[index] = true
+    }
+  }
+  guard ahead.contains(true) else { return }
+  for index in region.steps.indices.reversed() where ahead[index] {
+    guard types[index].count == 1 else { throw node.unsupported("f64 is for scalars alone") }
+    for case .step(let s) in region.steps[index].arguments { ahead[s] = true }
+  }
+  // Every step that runs ahead and is read behind, or is a result.
+  var wanted = BitSet()
+  for (index, step) in region.steps.enumerated() where !ahead[index] {
+    for case .step(let s) in step.arguments where ahead[s] { wanted.insert(s) }
+  }
+  for case .step(let s) in region.results where ahead[s] { wanted.insert(s) }
+  var inputOf = [Int](repeating: 0, count: types.count)
+  var targets: [DeviceTensor] = []
+  var references: [Region.Reference] = []
+  let given = inputs
+  for step in types.indices where wanted.contains(step) {
+    let target = node.temporary(types[step])
+    inputOf[step] = inputs.count
+    inputs.append(target)
+    targets.append(target)
+    references.append(.step(step))
+  }
+  let first = Region(inputCount: given.count, steps: region.steps, results: references)
+  try emitRegion(node, first, inputs: given, results: targets)
+  region = region.replacing(ahead, by: inputOf, inputCount: inputs.count)
+}
+
+extension Region {
+  /// Without the steps of a set; who reads one of them reads an input instead.
+  fileprivate func replacing(_ gone: [Bool], by inputOf: [Int], inputCount: Int) -> Region {
+    var number = [Int](repeating: 0, count: steps.count)
+    func moved(_ reference: Reference) -> Reference {
+      guard case .step(let s) = reference else { return reference }
+      return gone[s] ? .input(inputOf[s]) : .step(number[s])
+    }
+    var kept: [Step] = []
+    for (index, step) in steps.enumerated() where !gone[index] {
+      number[index] = kept.count
+      kept.append(Step(step.operation.operation, step.arguments.map(moved)))
+    }
+    return Region(inputCount: inputCount, steps: kept, results: results.map(moved))
+  }
+}

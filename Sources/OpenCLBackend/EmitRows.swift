@@ -1,0 +1,7 @@
+// ...
+
+import Basics
+import GraphIR
+import Operators
+
+let rowEmitters: [(any Operation.Type, NodeEmitter)] = []
