@@ -85,6 +85,11 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Basics", "GraphIR", "Operators", "Formats"],
       path: "Tests/TestSupport"),
+    // Graphs run on any backend beside the reference evaluator.
+    .target(
+      name: "BackendSupport",
+      dependencies: ["Basics", "GraphIR", "Operators", "Planning", "Runtime"],
+      path: "Tests/BackendSupport"),
     // Runs of the commands within the tests' process, for the tests that need them.
     .target(
       name: "CommandSupport", dependencies: ["Commands", "Formats"], path: "Tests/CommandSupport"),
@@ -104,7 +109,13 @@ let package = Package(
       name: "CPUBackendTests",
       dependencies: [
         "CPUBackend", "Operators", "Elaboration", "Passes", "Planning", "TestSupport",
-        "AllocationCounter",
+        "BackendSupport", "AllocationCounter",
+      ]),
+    .testTarget(
+      name: "OpenCLBackendTests",
+      dependencies: [
+        "OpenCLBackend", "CPUBackend", "Operators", "Elaboration", "Passes", "Planning",
+        "TestSupport", "BackendSupport",
       ]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
     .testTarget(

@@ -97,18 +97,7 @@ struct PlanBinder {
           source: addresses.pointer(source), target: addresses.pointer(target), bytes: bytes),
         tasks: (bytes + MoveArguments.chunk - 1) / MoveArguments.chunk)
     }
-    for move in plan.stateCopies {
-      if let staging = move.staging {
-        copy(move.value, plan.placements[move.value], .arena(staging))
-      }
-    }
-    for move in plan.outputCopies {
-      copy(move.value, plan.placements[move.value], .arena(move.offset))
-    }
-    for move in plan.stateCopies {
-      let source = move.staging.map { Placement.arena($0) } ?? plan.placements[move.value]
-      copy(move.value, source, .state(move.state))
-    }
+    plan.forEachCopy(copy)
   }
 }
 

@@ -36,7 +36,7 @@ package enum EvalCommand {
     let seed = try arguments.seed() ?? 0
     let session = try Session(
       program: source.program, backend: workplace.backend, seed: seed, compiler: workplace.compiler)
-    session.initialize()
+    try session.initialize()
     let graph = arguments.has("--training") ? network.trainingGraph : network.graph
     let isCheckpoint = arguments.positionals[0].hasSuffix(".safetensors")
     if let path = arguments.value("--weights") ?? (isCheckpoint ? arguments.positionals[0] : nil) {

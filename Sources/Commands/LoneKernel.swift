@@ -155,13 +155,13 @@ struct LoneKernel {
       let bytes = Self.randomBytes(graph.type(of: input.value), UInt32(index))
       bytes.withUnsafeBytes { executable.write(input: index, $0) }
     }
-    func run() -> Double {
+    func run() throws -> Double {
       let began = monotonicNanoseconds()
-      executable.run()
+      try executable.run()
       return Double(max(1, monotonicNanoseconds() - began)) * 1e-9
     }
-    BenchCommand.warmUp(seconds: runs == nil ? 0.05 : 0, run)
-    return Spread(milliseconds: BenchCommand.repeated(runs, seconds: 0.25, run))
+    try BenchCommand.warmUp(seconds: runs == nil ? 0.05 : 0, run)
+    return Spread(milliseconds: try BenchCommand.repeated(runs, seconds: 0.25, run))
   }
 
   /// Floats in −1..<1, whole numbers and booleans 0 or 1; from some thousand elements on they repeat.

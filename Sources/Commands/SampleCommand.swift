@@ -42,7 +42,7 @@ package enum SampleCommand {
     let workplace = try Workplace(arguments)
     let session = try Session(
       program: program, backend: workplace.backend, seed: 0, compiler: workplace.compiler)
-    session.initialize()
+    try session.initialize()
     try Weights.load(loaded.tensors, into: session, for: sample.graph, path: loaded.path)
     let seed = try arguments.seed()
     let given = try dataReplacements(arguments, program.data)

@@ -39,7 +39,7 @@ final class TimedProgram {
     self.data = data ?? RandomBatches(program.data, seed: seed)
     session = try Session(
       program: program, backend: workplace.backend, seed: seed, compiler: workplace.compiler)
-    session.initialize()
+    try session.initialize()
   }
 
   func stepExecutable() throws -> any Executable { try session.stepExecutable(blocks: 0) }

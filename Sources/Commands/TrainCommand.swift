@@ -58,7 +58,7 @@ package enum TrainCommand {
       try checkData(resumed.checkpoint, feeder, path: resumed.path)
       try resumed.checkpoint.restore(session, path: resumed.path)
     } else {
-      session.initialize()
+      try session.initialize()
     }
     if let path = arguments.value("--weights") {
       try Weights.loadAll(try Weights.read(path), into: session, path: path)

@@ -19,6 +19,8 @@ package struct DeviceProgram: Sendable {
     package var name: String
     /// From the attribute to the closing brace, with the name in it.
     package var text: String
+    /// Bytes of an element of each parameter.
+    package var elementBytes: [Int]
     /// The nodes that launch it.
     package var nodes: [NodeID]
   }
@@ -104,7 +106,9 @@ final class DeviceProgramBuilder {
     families[kernel.family] = number + 1
     let name = "\(kernel.family)_\(number)"
     program.kernels.append(
-      DeviceProgram.Kernel(name: name, text: kernel.text(named: name, local: local), nodes: []))
+      DeviceProgram.Kernel(
+        name: name, text: kernel.text(named: name, local: local),
+        elementBytes: kernel.parameters.map(\.element.byteCount), nodes: []))
     known[anonymous] = program.kernels.count - 1
     return program.kernels.count - 1
   }

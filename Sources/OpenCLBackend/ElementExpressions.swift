@@ -60,7 +60,7 @@ enum ElementExpressions {
     (Compare.self, compare),
     (
       Select.self,
-      { "select(\($0.arguments[2]), \($0.arguments[1]), \($0.arguments[0]) != 0)" }
+      { chosen($0, "\($0.arguments[0]) != 0", $0.arguments[1], $0.arguments[2]) }
     ),
     (Negate.self, { "-\($0.arguments[0])" }),
     (

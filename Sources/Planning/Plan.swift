@@ -123,6 +123,22 @@ package struct Plan: Sendable {
   /// The arena as it was packed, by start. `placements` in the arena and the offsets of copies follow from these.
   package var buffers: [PlannedBuffer]
 
+  /// The copies at the end of a step, in the order in which they must be done.
+  package func forEachCopy(
+    _ body: (_ value: ValueID, _ source: Placement, _ target: Placement) -> Void
+  ) {
+    for move in stateCopies {
+      if let staging = move.staging { body(move.value, placements[move.value], .arena(staging)) }
+    }
+    for move in outputCopies {
+      body(move.value, placements[move.value], .arena(move.offset))
+    }
+    for move in stateCopies {
+      let source = move.staging.map { Placement.arena($0) } ?? placements[move.value]
+      body(move.value, source, .state(move.state))
+    }
+  }
+
   /// Whether running the plan may change a state.
   package var changesStates: Bool {
     graph.outputs.contains { if case .state = $0.role { true } else { false } }

@@ -5,12 +5,13 @@ import Basics
 import GraphIR
 import Planning
 
-/// The tensors that live from step to step, on the device. Bytes are little-endian elements in row-major order.
+/// The tensors that live from step to step, on the device. Bytes are little-endian elements in row-major order. Reading
+/// and writing throw where the device fails.
 package protocol StateStore: AnyObject {
   /// Adds a zero-filled state; one that is there already is left alone.
   func declare(_ name: String, _ type: TensorType) throws(EnvironmentFailure)
-  func write(_ name: String, _ bytes: UnsafeRawBufferPointer)
-  func read(_ name: String, into bytes: UnsafeMutableRawBufferPointer)
+  func write(_ name: String, _ bytes: UnsafeRawBufferPointer) throws(EnvironmentFailure)
+  func read(_ name: String, into bytes: UnsafeMutableRawBufferPointer) throws(EnvironmentFailure)
 }
 
 /// Memory that an executable holds, for reports.
@@ -33,16 +34,28 @@ package protocol Executable: AnyObject {
   func fill<Failure: Error>(
     input index: Int, _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
   ) throws(Failure)
-  /// Runs once. Allocates nothing.
-  func run()
+  /// Runs once. Allocates nothing. Throws where the device fails; that may also come with what is read after the run.
+  func run() throws(EnvironmentFailure)
   /// The bytes of an output; `index` counts the graph's outputs. Valid until the next run.
   func read(output index: Int, into bytes: UnsafeMutableRawBufferPointer)
+    throws(EnvironmentFailure)
   /// What it allocated when it was loaded. `arena` is what values take, `workspace` what kernels need beyond it; together
   /// they are the arena of `plan`.
   var memory: [MemoryUse] { get }
   /// Runs once and returns the first computed f32 value that holds an infinity or NaN, in the order of the plan. Where
   /// a backend cannot look between its kernels, the first such output.
-  func runChecked() -> ValueID?
+  func runChecked() throws(EnvironmentFailure) -> ValueID?
+}
+
+extension StateStore {
+  /// Sets a state to the elements of an array.
+  package func write<Element>(
+    _ name: String, elements: [Element]
+  ) throws(EnvironmentFailure) {
+    try elements.withUnsafeBufferPointer { (elements) throws(EnvironmentFailure) in
+      try write(name, UnsafeRawBufferPointer(elements))
+    }
+  }
 }
 
 extension Executable {
@@ -56,17 +69,29 @@ extension Executable {
 
   package var memory: [MemoryUse] { [MemoryUse("arena", plan.arenaBytes)] }
 
-  package func runChecked() -> ValueID? {
-    run()
+  package func runChecked() throws(EnvironmentFailure) -> ValueID? {
+    try run()
     for (index, output) in plan.graph.outputs.enumerated() {
       let type = plan.graph.type(of: output.value)
       guard type.element == .f32 else { continue }
-      var values = [Float](repeating: 0, count: type.count)
-      values.withUnsafeMutableBytes { read(output: index, into: $0) }
+      let values: [Float] = try deviceBytes(count: type.count) {
+        (bytes) throws(EnvironmentFailure) in try read(output: index, into: bytes)
+      }
       if values.contains(where: { !$0.isFinite }) { return output.value }
     }
     return nil
   }
+}
+
+/// An array that `read` fills with bytes of a device; elements are numbers without padding.
+package func deviceBytes<Element: Numeric>(
+  count: Int, _ read: (UnsafeMutableRawBufferPointer) throws(EnvironmentFailure) -> Void
+) throws(EnvironmentFailure) -> [Element] {
+  var values = [Element](repeating: 0, count: count)
+  try values.withUnsafeMutableBufferPointer { (values) throws(EnvironmentFailure) in
+    try read(UnsafeMutableRawBufferPointer(values))
+  }
+  return values
 }
 
 package protocol Backend: AnyObject {

@@ -28,7 +28,9 @@ package struct Checkpoint: Sendable {
   package var tensors: [NamedTensor]
 
   /// The states of a session after `step` steps.
-  package init(session: Session, source: ProgramSource, step: Int, feeder: DataFeeder) {
+  package init(
+    session: Session, source: ProgramSource, step: Int, feeder: DataFeeder
+  ) throws(EnvironmentFailure) {
     self.step = step
     seed = session.seed
     arithmetic = session.arithmetic
@@ -36,10 +38,10 @@ package struct Checkpoint: Sendable {
     replacements = feeder.replacements
     programHash = source.hash
     data = feeder.sources.map { ($0.name, $0.dataset.checksum) }
-    tensors = session.program.states.map { state in
+    tensors = try session.program.states.map { (state) throws(EnvironmentFailure) in
       NamedTensor(
         name: state.name, dtype: state.type.element == .f32 ? .f32 : .i32, shape: state.type.shape,
-        data: session.bytes(of: state.name))
+        data: try session.bytes(of: state.name))
     }
   }
 

@@ -118,28 +118,26 @@ final class LoadedGraph {
 
   func type(ofOutput output: Int) -> TensorType { outputTypes[output] }
 
-  func bytes(output: Int) -> [UInt8] {
-    let count = outputTypes[output].byteCount
-    return [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-      executable.read(output: output, into: UnsafeMutableRawBufferPointer(buffer))
-      initialized = count
+  func bytes(output: Int) throws(EnvironmentFailure) -> [UInt8] {
+    try deviceBytes(count: outputTypes[output].byteCount) { (bytes) throws(EnvironmentFailure) in
+      try executable.read(output: output, into: bytes)
     }
   }
 
   /// The one element of a scalar, whatever its type.
-  func scalar(output: Int) -> Double {
+  func scalar(output: Int) throws -> Double {
     var word: UInt64 = 0
-    return withUnsafeMutableBytes(of: &word) { raw in
+    return try withUnsafeMutableBytes(of: &word) { raw in
       let element = outputTypes[output].element
-      executable.read(output: output, into: .init(rebasing: raw[0..<element.byteCount]))
+      try executable.read(output: output, into: .init(rebasing: raw[0..<element.byteCount]))
       return Self.number(UnsafeRawBufferPointer(raw), 0, element)
     }
   }
 
   /// The elements of an output as floats, whatever its type.
-  func floats(output: Int) -> [Float] {
+  func floats(output: Int) throws(EnvironmentFailure) -> [Float] {
     let type = outputTypes[output]
-    return bytes(output: output).withUnsafeBytes { raw in
+    return try bytes(output: output).withUnsafeBytes { raw in
       type.element == .f32
         ? Array(raw.bindMemory(to: Float.self))
         : (0..<type.count).map { Float(Self.number(raw, $0, type.element)) }

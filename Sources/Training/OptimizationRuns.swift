@@ -28,9 +28,9 @@ struct OptimizationRuns {
     self.seed = seed
     self.data = data
     let session = try Session(program: program, backend: backend, seed: seed)
-    session.initialize()
-    states = program.states.map {
-      Self.offset($0, session.bytes(of: $0.name), seed: seed)
+    try session.initialize()
+    states = try program.states.map {
+      Self.offset($0, try session.bytes(of: $0.name), seed: seed)
     }
   }
 
@@ -97,10 +97,10 @@ struct OptimizationRuns {
   ) throws -> [[Float]] {
     for (state, bytes) in zip(program.states, states) {
       let bytes = trial.map { Self.disturbed(state, bytes, seed: seed, trial: $0) } ?? bytes
-      bytes.withUnsafeBytes { bound.store.write(state.name, $0) }
+      try bound.store.write(state.name, elements: bytes)
     }
     try bound.graph.feed(seed: seed, clock: StepClock(step: 0, epoch: 0), data: data)
-    bound.graph.executable.run()
-    return outputs.map { bound.graph.floats(output: $0) }
+    try bound.graph.executable.run()
+    return try outputs.map { try bound.graph.floats(output: $0) }
   }
 }

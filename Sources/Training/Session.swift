@@ -59,56 +59,56 @@ package final class Session {
   // MARK: States
 
   /// Gives every state its first value.
-  package func initialize() {
-    for state in program.states { initialize(state) }
-    copyInitialValues { _ in true }
+  package func initialize() throws(EnvironmentFailure) {
+    for state in program.states { try initialize(state) }
+    try copyInitialValues { _ in true }
   }
 
   /// Fills those states that begin as copies of others and for which `wanted` holds.
-  package func copyInitialValues(where wanted: (StateDeclaration) -> Bool) {
+  package func copyInitialValues(
+    where wanted: (StateDeclaration) -> Bool
+  ) throws(EnvironmentFailure) {
     for state in program.states where wanted(state) {
       guard case .copy(let source) = state.initializer else { continue }
-      setBytes(state.name, bytes(of: source))
+      try setBytes(state.name, bytes(of: source))
     }
   }
 
-  private func initialize(_ state: StateDeclaration) {
+  private func initialize(_ state: StateDeclaration) throws(EnvironmentFailure) {
     if case .copy = state.initializer { return }
     if state.type.element == .f32 {
-      let values = InitialValues.floats(state, seed: seed)
-      values.withUnsafeBytes { states.write(state.name, $0) }
+      try states.write(state.name, elements: InitialValues.floats(state, seed: seed))
     } else {
       let value: Int32 =
         if case .constant(let number) = state.initializer { InitialValues.whole(number) } else { 0 }
       let values = [Int32](repeating: value, count: state.type.count)
-      values.withUnsafeBytes { states.write(state.name, $0) }
+      try states.write(state.name, elements: values)
     }
   }
 
   /// The bytes of a state; none for an unknown one.
-  package func bytes(of name: String) -> [UInt8] {
+  package func bytes(of name: String) throws(EnvironmentFailure) -> [UInt8] {
     guard let type = types[name] else { return [] }
-    return [UInt8](unsafeUninitializedCapacity: type.byteCount) { buffer, count in
-      states.read(name, into: UnsafeMutableRawBufferPointer(buffer))
-      count = type.byteCount
+    return try deviceBytes(count: type.byteCount) { (bytes) throws(EnvironmentFailure) in
+      try states.read(name, into: bytes)
     }
   }
 
   /// Sets a state. Bytes of another number than its type's are a bug of the caller and change
   /// nothing.
-  package func setBytes(_ name: String, _ bytes: [UInt8]) {
+  package func setBytes(_ name: String, _ bytes: [UInt8]) throws(EnvironmentFailure) {
     guard types[name]?.byteCount == bytes.count else { return }
-    bytes.withUnsafeBytes { states.write(name, $0) }
+    try states.write(name, elements: bytes)
   }
 
-  package func floats(of name: String) -> [Float] {
-    bytes(of: name).withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+  package func floats(of name: String) throws(EnvironmentFailure) -> [Float] {
+    try bytes(of: name).withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
   }
 
   /// The first state that holds an infinity or a NaN, in the order of the program.
-  package func firstNonFiniteState() -> (name: String, value: Double)? {
+  package func firstNonFiniteState() throws(EnvironmentFailure) -> (name: String, value: Double)? {
     for state in program.states where state.type.element == .f32 {
-      let bad = bytes(of: state.name).withUnsafeBytes { raw in
+      let bad = try bytes(of: state.name).withUnsafeBytes { raw in
         firstNonFinite(raw.bindMemory(to: UInt32.self))
       }
       if let bad { return (state.name, Double(bad)) }
@@ -158,11 +158,13 @@ package final class Session {
     try graph.feed(seed: seed, clock: clock, data: data)
     var bad: (name: String, value: Double)?
     if checkingFinite {
-      bad = graph.executable.runChecked().map { (graph.place(of: $0), .nan) }
+      bad = try graph.executable.runChecked().map { (graph.place(of: $0), .nan) }
     } else {
-      graph.executable.run()
+      try graph.executable.run()
     }
-    let reports = graph.reports.map { (name: $0.name, value: graph.scalar(output: $0.output)) }
+    let reports = try graph.reports.map {
+      (name: $0.name, value: try graph.scalar(output: $0.output))
+    }
     return StepOutcome(reports: reports, firstNonFinite: bad)
   }
 
@@ -172,11 +174,11 @@ package final class Session {
   ) throws -> (shape: [Int], values: [Float]) {
     let graph = try loaded("sample \(sample.name ?? "") \(sample.count)", sample.graph)
     try graph.feed(seed: seed ?? sample.seed, clock: StepClock(step: 0, epoch: 0), data: data)
-    graph.executable.run()
+    try graph.executable.run()
     guard let result = graph.results.first(where: { $0.name == "0" }) else {
       throw InternalError("the sample graph has no result")
     }
-    return (graph.type(ofOutput: result.output).shape, graph.floats(output: result.output))
+    return (graph.type(ofOutput: result.output).shape, try graph.floats(output: result.output))
   }
 
   /// Runs a graph of the program's own, such as a network by itself, on given arguments.
@@ -186,9 +188,9 @@ package final class Session {
     let graph = try loaded(key, graph)
     try graph.feed(arguments: arguments)
     try graph.feed(seed: seed, clock: StepClock(step: 0, epoch: 0), data: nil)
-    graph.executable.run()
-    return graph.results.map { result in
-      (result.name, graph.type(ofOutput: result.output), graph.bytes(output: result.output))
+    try graph.executable.run()
+    return try graph.results.map { result in
+      (result.name, graph.type(ofOutput: result.output), try graph.bytes(output: result.output))
     }
   }
 

@@ -304,7 +304,7 @@ package final class TrainingLoop {
   /// Saves a checkpoint of the steps done, once per step.
   private func saveCheckpoint() throws -> String {
     if let last = lastCheckpoint, last.step == step { return last.path }
-    if let bad = session.firstNonFiniteState() {
+    if let bad = try session.firstNonFiniteState() {
       try flush(durably: true)
       throw TrainingDeath(
         step: step, name: bad.name, value: bad.value, lastCheckpoint: lastCheckpoint?.path)
@@ -312,7 +312,7 @@ package final class TrainingLoop {
     // The log first: a checkpoint never stands before the lines of its steps.
     try flush(durably: true)
     let path = folder.checkpointPath(step: step)
-    let checkpoint = Checkpoint(session: session, source: source, step: step, feeder: feeder)
+    let checkpoint = try Checkpoint(session: session, source: source, step: step, feeder: feeder)
     try FileIO.writeAtomically(try checkpoint.encode(), to: path)
     lastCheckpoint = (step, path)
     tell(.checkpoint(path: path))

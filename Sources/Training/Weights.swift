@@ -15,9 +15,11 @@ package enum Weights {
   package static func encode(
     _ session: Session, of program: CarriedProgram
   ) throws(EnvironmentFailure) -> [UInt8] {
-    let tensors = session.program.states.filter { kinds.contains($0.kind) }.map { state in
+    let states = session.program.states.filter { kinds.contains($0.kind) }
+    let tensors = try states.map { (state) throws(EnvironmentFailure) in
       NamedTensor(
-        name: state.name, dtype: .f32, shape: state.type.shape, data: session.bytes(of: state.name))
+        name: state.name, dtype: .f32, shape: state.type.shape,
+        data: try session.bytes(of: state.name))
     }
     let metadata = [("format", format), ("model", session.program.model)]
     return try TensorFile(tensors: tensors, metadata: metadata + program.withoutFolder.metadata)
@@ -73,7 +75,7 @@ package enum Weights {
     try load(tensors, into: session, path: path) {
       kinds.contains($0.kind) && !isMissingAverage($0)
     }
-    session.copyInitialValues(where: isMissingAverage)
+    try session.copyInitialValues(where: isMissingAverage)
   }
 
   /// Loads what a graph needs: the states that it reads, and every parameter and running statistic
@@ -138,6 +140,6 @@ package enum Weights {
       let rest = missing.count > 8 ? " and \(missing.count - 8) more" : ""
       throw EnvironmentFailure("\(path): it lacks \(shown)\(rest)")
     }
-    for (state, tensor) in found { session.setBytes(state.name, tensor.data) }
+    for (state, tensor) in found { try session.setBytes(state.name, tensor.data) }
   }
 }

@@ -1,6 +1,7 @@
 // What holds of the backend as a whole: bits do not depend on threads, states go from step to step, the arena is the
 // planned one, errors name what is missing.
 
+import BackendSupport
 import AllocationCounter
 import Basics
 import GraphIR
@@ -61,7 +62,7 @@ import Testing
       var first: [[[UInt8]]]?
       for threads in [1, 2, 3, 5] {
         let loaded = try Loaded(graph, CPUBackend(threads: threads, instructionSet: set), inputs)
-        let found = (0..<3).map { _ in loaded.step() }
+        let found = try (0..<3).map { _ in try loaded.step() }
         #expect(first == nil || first! == found, "\(set) with \(threads) threads")
         first = found
       }
@@ -99,7 +100,7 @@ import Testing
     let loaded = try Loaded(graph, CPUBackend(threads: 2), inputs)
     for step in 0..<6 {
       let expected = Evaluator(rounding: true).evaluate(graph, inputs: inputs)
-      let found = loaded.outputs(loaded.step())
+      let found = loaded.outputs(try loaded.step())
       for (index, output) in graph.outputs.enumerated() {
         #expect(Agreement.error(found[index], expected[index]) < 1e-5, "\(step) \(output.role)")
         if case .state(let name) = output.role, let value = graph.input(.state(name)) {
@@ -139,7 +140,7 @@ import Testing
       let loaded = try Loaded(graph, backend, inputs)
       for _ in 0..<3 {
         let expected = Evaluator(rounding: true).evaluate(graph, inputs: inputs)
-        let found = loaded.outputs(loaded.step())
+        let found = loaded.outputs(try loaded.step())
         #expect(Agreement.error(found[0], expected[0]) < 1e-5)
         #expect(Agreement.error(found[1], expected[1]) < 1e-5)
         inputs[0] = found[0]
@@ -152,7 +153,7 @@ import Testing
     let (graph, inputs) = try randomGraph(3)
     let loaded = try Loaded(graph, CPUBackend(threads: threads), inputs)
     let executable = loaded.executable
-    executable.run()
+    try executable.run()
     let before = allocation_count()
     if before < 0 { return }
     // The counter counts.
@@ -160,7 +161,7 @@ import Testing
     #expect(allocation_count() > before)
     block.deallocate()
     let start = allocation_count()
-    for _ in 0..<100 { executable.run() }
+    for _ in 0..<100 { try executable.run() }
     #expect(allocation_count() == start)
   }
 
@@ -216,9 +217,9 @@ import Testing
     builder.output(.result("z"), try builder.exp(bad))
     let graph = builder.finish()
     let zero = try Loaded(graph, CPUBackend(threads: 1), [HostTensor(.f32(9), repeating: 0)])
-    #expect(zero.executable.runChecked() == bad)
+    #expect(try zero.executable.runChecked() == bad)
     let one = try Loaded(graph, CPUBackend(threads: 1), [HostTensor(.f32(9), repeating: 1)])
-    #expect(one.executable.runChecked() == nil)
+    #expect(try one.executable.runChecked() == nil)
   }
 
   @Test func launchesAreTimed() throws {
@@ -236,8 +237,8 @@ import Testing
   @Test func runsAreTraced() throws {
     let (graph, inputs) = try randomGraph(2)
     let plain = try Loaded(graph, CPUBackend(threads: 2), inputs)
-    _ = plain.step()
-    _ = plain.step()
+    _ = try plain.step()
+    _ = try plain.step()
     let loaded = try Loaded(graph, CPUBackend(threads: 2), inputs)
     let executable = try #require(loaded.executable as? CPUExecutable)
     #expect(executable.trace.isEmpty)
@@ -245,7 +246,7 @@ import Testing
     let start = monotonicNanoseconds()
     executable.run()
     executable.run()
-    #expect(loaded.step() == plain.step())
+    #expect(try loaded.step() == plain.step())
     let end = monotonicNanoseconds()
     let trace = executable.trace
     // Two of the three runs, every launch, every share once a run.

@@ -21,7 +21,7 @@ import Testing
     let executable = try backend.load(
       Planner().plan(builder.finish()), states: backend.makeStateStore())
     #expect(half(.leastNormalMagnitude) > 0)
-    executable.run()
+    try executable.run()
     #expect(half(.leastNormalMagnitude) > 0)
   }
 }

@@ -1,5 +1,6 @@
 // Element-wise work: awkward sizes and broadcasts, random fused regions, epilogues, integers and booleans, f64 chains.
 
+import BackendSupport
 import Basics
 import CPUBackend
 import GraphIR

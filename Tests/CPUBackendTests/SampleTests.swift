@@ -1,5 +1,6 @@
 // Every operation's own samples on every instruction set, against the reference evaluator.
 
+import BackendSupport
 import Basics
 import GraphIR
 import Operators

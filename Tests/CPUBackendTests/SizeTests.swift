@@ -1,5 +1,6 @@
 // Awkward sizes for every family of kernels, against the reference evaluator.
 
+import BackendSupport
 import Basics
 import GraphIR
 import Operators

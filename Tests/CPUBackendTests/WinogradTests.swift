@@ -1,6 +1,7 @@
 // Convolutions in Winograd's form against the reference evaluator, whose meaning is the plain sum, on every
 // instruction set: kernels of 3, 4 and 5 taps, strides and up-samplings, ragged tiles, several blocks and splits.
 
+import BackendSupport
 import Basics
 import GraphIR
 import Operators

@@ -39,7 +39,7 @@ import Training
 
   private func session(_ program: ProgramSource) throws -> Session {
     let session = try Session(program: program.program, backend: CPUBackend(threads: 1), seed: 0)
-    session.initialize()
+    try session.initialize()
     return session
   }
 
@@ -55,7 +55,9 @@ import Training
     #expect(source.program.states.contains { $0.kind == .moment })
     let session = try session(source)
     try checkpoint.restore(session, path: trained.path)
-    for tensor in checkpoint.tensors { #expect(session.bytes(of: tensor.name) == tensor.data) }
+    for tensor in checkpoint.tensors {
+      #expect(try session.bytes(of: tensor.name) == tensor.data)
+    }
   }
 
   @Test func whatDoesNotFitChangesNothing() throws {
@@ -77,12 +79,12 @@ import Training
       let path = try changed(trained, change)
       let checkpoint = try Checkpoint(path: path)
       let session = try session(try checkpoint.program.elaborated())
-      let before = session.program.states.map { session.bytes(of: $0.name) }
+      let before = try session.program.states.map { try session.bytes(of: $0.name) }
       let error = #expect(throws: EnvironmentFailure.self) {
         try checkpoint.restore(session, path: path)
       }
       #expect(error?.message.contains(message) == true, "\(error?.message ?? "")")
-      #expect(session.program.states.map { session.bytes(of: $0.name) } == before)
+      #expect(try session.program.states.map { try session.bytes(of: $0.name) } == before)
     }
   }
 

@@ -26,17 +26,17 @@ import Training
     let session = try Session(
       program: program, backend: CPUBackend(threads: 2), seed: 5,
       compiler: GraphCompiler(arithmetic))
-    session.initialize()
+    try session.initialize()
     let data = RandomBatches(program.data, seed: 11)
     var run = Run()
     let names = program.states.filter { $0.kind == .parameter }.map(\.name)
-    for name in names { run.start[name] = session.floats(of: name) }
+    for name in names { run.start[name] = try session.floats(of: name) }
     for step in 0..<3 {
       let outcome = try session.runStep(
         StepClock(step: step, epoch: 0), blocks: 0, data: data)
       run.losses += outcome.reports.map(\.value)
     }
-    for name in names { run.end[name] = session.floats(of: name) }
+    for name in names { run.end[name] = try session.floats(of: name) }
     let graph = try PassRunner(arithmetic.pipeline).run(program.train!.graph).graph
     for node in graph.nodes.elements {
       let root = (node.operation as? Fused)?.root?.operation ?? node.operation

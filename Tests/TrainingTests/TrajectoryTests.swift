@@ -50,12 +50,12 @@ struct Fixture {
     let session = try Session(
       program: source.program, backend: CPUBackend(threads: threads), seed: 0,
       compiler: GraphCompiler(optimized ? .fast : .unoptimized))
-    session.initialize()
+    try session.initialize()
     for tensor in file.tensors where tensor.name.hasPrefix("init/") {
       let name = String(tensor.name.dropFirst(5))
       let state = try #require(source.program.states.first { $0.name == name }, "no state \(name)")
       #expect(state.type.shape == tensor.shape, "\(name)")
-      session.setBytes(name, tensor.data)
+      try session.setBytes(name, tensor.data)
     }
     var batches: [String: [[Float]]] = [:]
     for data in source.program.data {
@@ -106,7 +106,7 @@ struct Fixture {
     }
     let name = "after3/generator/dense/kernel"
     let expected = try fixture.floats(name)
-    let found = session.floats(of: "generator/dense/kernel")
+    let found = try session.floats(of: "generator/dense/kernel")
     let difference = zip(expected, found).map { abs(Double($0) - Double($1)) }.max() ?? 0
     #expect(difference > 10 * fixture.tolerance(name, expected))
   }
