@@ -52,7 +52,9 @@ package struct CommandSpec: Sendable {
     OptionSpec("--threads", "N", "worker threads (default: the processors of this machine)"),
     OptionSpec(
       "--isa", "NAME", "instruction set of the kernels: base, v3 or v4 (default: the best)"),
-    OptionSpec("--backend", "NAME", "cpu (opencl is not there yet)"),
+    OptionSpec(
+      "--backend", "NAME",
+      "cpu (default), opencl or opencl:INDEX (gan-exec devices lists them)"),
     OptionSpec("-O0", nil, "no optimising passes: only what is needed to run"),
     OptionSpec("--math", "fast|exact", "whether passes may change roundings (default fast)"),
     OptionSpec("--data-dir", "DIR", "where named data sets are looked for first"),

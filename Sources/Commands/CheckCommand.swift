@@ -14,7 +14,8 @@ package enum CheckCommand {
   package static let spec = CommandSpec(
     "check", "FILE", count: 1...1,
     "Checks a program; with --gradients, its own gradients against finite differences in Double; with "
-      + "--optimizations, its step and samples as the passes made them against those as written.",
+      + "--optimizations, its step and samples as the passes made them against those as written; "
+      + "with --backend opencl, its step on the device against the CPU.",
     options: [
       OptionSpec("--gradients", nil, "compare every gradient of the step with finite differences"),
       OptionSpec(
@@ -23,7 +24,7 @@ package enum CheckCommand {
           + "names the first that is wrong, and the pass"),
       OptionSpec(
         "--batch", "N",
-        "the batch size (default 4 with --gradients, 8 with --optimizations)"),
+        "the batch size (default 4 with --gradients, else 8)"),
       OptionSpec(
         "--data", "SOURCE", "check at real data (default: noise in the range of the source)"),
       OptionSpec("--seed", "N", "the seed of parameters, noise and directions (default 0)"),
@@ -35,7 +36,9 @@ package enum CheckCommand {
     let path = arguments.positionals[0]
     var source = try ProgramSource(path: path, settings: settings)
     let isOfOptimizations = arguments.has("--optimizations")
-    guard isOfOptimizations || arguments.has("--gradients") else {
+    let isOfDevice =
+      try BackendChoice(arguments) != .cpu && !isOfOptimizations && !arguments.has("--gradients")
+    guard isOfOptimizations || isOfDevice || arguments.has("--gradients") else {
       showWarnings(source, on: console)
       console.print("\(path): no errors\n")
       return ExitCode.done
@@ -45,10 +48,11 @@ package enum CheckCommand {
     }
     let hasBatch = source.program.settings.contains { $0.name == "batch" }
     if hasBatch, !settings.contains(where: { $0.name == "batch" }) {
-      settings.append((name: "batch", value: isOfOptimizations ? "8" : "4"))
+      settings.append((name: "batch", value: arguments.has("--gradients") ? "4" : "8"))
       source = try ProgramSource(path: path, settings: settings)
     }
     if isOfOptimizations { return try CheckOptimizations.run(source, arguments, console) }
+    if isOfDevice { return try CheckDevice.run(source, arguments, console) }
     return try checkGradients(source, arguments, console)
   }
 

@@ -34,7 +34,8 @@ enum CheckOptimizations {
     return report.failures == 0 ? ExitCode.done : ExitCode.checkFailed
   }
 
-  private static func data(
+  /// Real data where it is asked for, else noise in the range of the sources.
+  static func data(
     _ program: Program, _ arguments: ParsedArguments, seed: UInt64
   ) throws -> any BatchSupplier {
     guard arguments.has("--data") else { return RandomBatches(program.data, seed: seed) }

@@ -17,7 +17,8 @@ package enum CompileCommand {
     options: [
       OptionSpec(
         "--emit", "FORM",
-        "syntax, ir, plan, dot, json, memory, memory-svg, cost or html instead of the tables"),
+        "syntax, ir, plan, dot, json, memory, memory-svg, cost, html or opencl instead of the tables"
+      ),
       OptionSpec(
         "--graph", "NAME", "train (default), sample, sample NAME as sample:NAME, or a network"),
       OptionSpec(
@@ -48,7 +49,7 @@ package enum CompileCommand {
     ])
 
   static let forms = [
-    "syntax", "ir", "plan", "dot", "json", "memory", "memory-svg", "cost", "html",
+    "syntax", "ir", "plan", "dot", "json", "memory", "memory-svg", "cost", "html", "opencl",
   ]
 
   package static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {

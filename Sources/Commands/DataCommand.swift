@@ -97,14 +97,3 @@ package enum DataCommand {
     try FileIO.writeAtomically(try PNG.encode(grid), to: out)
   }
 }
-
-package enum DevicesCommand {
-  package static let spec = CommandSpec(
-    "devices", "", count: 0...0, "Lists what programs can run on.", options: [])
-
-  package static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
-    let backend = try Workplace.makeBackend(arguments)
-    console.print("\(backend.name)  \(backend.summary)\n")
-    return ExitCode.done
-  }
-}

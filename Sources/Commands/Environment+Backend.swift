@@ -4,6 +4,7 @@ import Basics
 import CPUBackend
 import Elaboration
 import Formats
+import OpenCLBackend
 import Passes
 import Runtime
 import Training
@@ -29,9 +30,8 @@ package struct Workplace {
   }
 
   static func makeBackend(_ arguments: ParsedArguments) throws -> any Backend {
-    if let name = arguments.value("--backend"), name != "cpu" {
-      throw EnvironmentFailure(
-        "the backend '\(name)' is not there", help: "this version has the backend cpu")
+    if case .opencl(let index) = try BackendChoice(arguments) {
+      return try OpenCLBackend(device: OpenCLBackend.device(at: index))
     }
     let threads = try arguments.integer("--threads", in: 1...256)
     let names = InstructionSet.allCases.map(\.rawValue)

@@ -60,6 +60,19 @@ package final class OpenCLBackend: Backend {
     try PlanLowering(plan, traits: traits, tiles: tiles).lower()
   }
 
+  /// The source of a plan's kernels for this device, with the places of the program in comments.
+  package func source(of plan: Plan) throws(EnvironmentFailure) -> String {
+    try Self.source(of: plan, traits: traits, tiles: tiles)
+  }
+
+  /// The same for a device that need not be there.
+  package static func source(
+    of plan: Plan, traits: DeviceTraits, tiles: TileTable
+  ) throws(EnvironmentFailure) -> String {
+    try PlanLowering(plan, traits: traits, tiles: tiles).lower()
+      .annotatedSource(hasDouble: traits.hasDouble, graph: plan.graph)
+  }
+
   package func reserving(_ plan: Plan) throws(EnvironmentFailure) -> Plan {
     plan.reserving(try lower(plan).workspaces)
   }

@@ -103,4 +103,16 @@ struct OptimizationRuns {
     try bound.graph.executable.run()
     return try outputs.map { try bound.graph.floats(output: $0) }
   }
+
+  /// Runs a graph once, with values for its arguments, and returns the bytes of all outputs.
+  func bytes(_ bound: Bound, arguments: [String: [UInt8]] = [:]) throws -> [[UInt8]] {
+    for (state, bytes) in zip(program.states, states) {
+      try bound.store.write(state.name, elements: bytes)
+    }
+    try bound.graph.feed(arguments: arguments)
+    try bound.graph.feed(seed: seed, clock: StepClock(step: 0, epoch: 0), data: data)
+    try bound.graph.executable.run()
+    let count = bound.graph.executable.plan.graph.outputs.count
+    return try (0..<count).map { try bound.graph.bytes(output: $0) }
+  }
 }

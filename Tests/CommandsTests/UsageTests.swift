@@ -130,7 +130,7 @@ import Testing
       exec("eval", missing, "generator", "--output", "x.npy"), exec("data", folder.file("none")),
       exec("train", Places.graph("vanilla-gan"), "--data", folder.file("none")),
       exec("train", Places.graph("vanilla-gan"), "--resume", folder.file("none")),
-      exec("train", Places.graph("vanilla-gan"), "--backend", "opencl"),
+      exec("train", Places.graph("vanilla-gan"), "--backend", "opencl:99"),
     ] {
       #expect(result.code == 3, "\(result.messages)")
       #expect(!result.messages.contains("internal"))

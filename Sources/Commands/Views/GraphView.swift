@@ -4,6 +4,7 @@
 import Basics
 import Formats
 import GraphIR
+import OpenCLBackend
 import Passes
 import Planning
 
@@ -17,7 +18,8 @@ enum GraphView {
     if arguments.has("--profile"), arguments.value("--emit") != "html" {
       throw UsageError("--profile needs --emit html")
     }
-    guard let view = arguments.value("--emit"), ["cost", "memory", "memory-svg"].contains(view)
+    guard let view = arguments.value("--emit"),
+      ["cost", "memory", "memory-svg", "opencl"].contains(view)
     else {
       return
     }
@@ -43,6 +45,8 @@ enum GraphView {
       return MemoryChart(MemoryReport(try plan(shown, arguments))).svg()
     case "html":
       return try page(of: shown, arguments)
+    case "opencl":
+      return try openCL(Planner().plan(shown), arguments)
     default:
       return nil
     }
@@ -57,6 +61,16 @@ enum GraphView {
     let plan = Planner().plan(graph)
     guard ["--backend", "--isa", "--threads"].contains(where: arguments.has) else { return plan }
     return try Workplace.makeBackend(arguments).reserving(plan)
+  }
+
+  /// The source of all kernels: for the device of `--backend`, or, where none is named, for a GPU as most are.
+  private static func openCL(_ plan: Plan, _ arguments: ParsedArguments) throws -> String {
+    if case .opencl = try BackendChoice(arguments),
+      let backend = try Workplace.makeBackend(arguments) as? OpenCLBackend
+    {
+      return try backend.source(of: plan)
+    }
+    return try OpenCLBackend.source(of: plan, traits: .gpu, tiles: TileTable())
   }
 
   private static func page(of graph: Graph, _ arguments: ParsedArguments) throws -> String {
