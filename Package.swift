@@ -120,7 +120,9 @@ let package = Package(
     .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
     .testTarget(
       name: "TrainingTests",
-      dependencies: ["Training", "Commands", "CPUBackend", "CommandSupport", "TestSupport"],
+      dependencies: [
+        "Training", "Commands", "CPUBackend", "OpenCLBackend", "CommandSupport", "TestSupport",
+      ],
       exclude: ["Fixtures"]),
     .testTarget(
       name: "CommandsTests",

@@ -9,6 +9,7 @@ import Elaboration
 import Formats
 import GraphIR
 import Passes
+import Runtime
 import TestSupport
 import Testing
 import Training
@@ -46,9 +47,11 @@ struct Fixture {
   }
 
   /// A session with the fixture's weights, and its batches.
-  func session(optimized: Bool, threads: Int = 2) throws -> (Session, GivenBatches) {
+  func session(
+    optimized: Bool, on backend: (any Backend)? = nil
+  ) throws -> (Session, GivenBatches) {
     let session = try Session(
-      program: source.program, backend: CPUBackend(threads: threads), seed: 0,
+      program: source.program, backend: backend ?? CPUBackend(threads: 2), seed: 0,
       compiler: GraphCompiler(optimized ? .fast : .unoptimized))
     try session.initialize()
     for tensor in file.tensors where tensor.name.hasPrefix("init/") {
