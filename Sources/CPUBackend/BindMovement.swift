@@ -19,28 +19,14 @@ func bindCopy(
   _ node: NodeBinding, from source: UnsafeRawPointer, _ sourceStrides: [Int],
   to destination: UnsafeMutableRawPointer, _ destinationStrides: [Int], sizes: [Int]
 ) {
-  var joined: (sizes: [Int], source: [Int], destination: [Int]) = ([], [], [])
-  for axis in sizes.indices where sizes[axis] != 1 {
-    if let last = joined.sizes.indices.last,
-      joined.source[last] == sourceStrides[axis] * sizes[axis],
-      joined.destination[last] == destinationStrides[axis] * sizes[axis]
-    {
-      joined.sizes[last] *= sizes[axis]
-      joined.source[last] = sourceStrides[axis]
-      joined.destination[last] = destinationStrides[axis]
-    } else {
-      joined.sizes.append(sizes[axis])
-      joined.source.append(sourceStrides[axis])
-      joined.destination.append(destinationStrides[axis])
-    }
-  }
+  let joined = StridedAxes(sizes: sizes, source: sourceStrides, target: destinationStrides)
   var arguments = CopyArguments()
   arguments.source = source
   arguments.destination = destination
   arguments.rank = joined.sizes.count
   arguments.sizes = UnsafePointer(node.memory.store(array: joined.sizes))
   arguments.sourceStrides = UnsafePointer(node.memory.store(array: joined.source))
-  arguments.destinationStrides = UnsafePointer(node.memory.store(array: joined.destination))
+  arguments.destinationStrides = UnsafePointer(node.memory.store(array: joined.target))
   node.context.launch("copy", node.table.copy, arguments, tasks: arguments.tasks())
 }
 

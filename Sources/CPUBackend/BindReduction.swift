@@ -6,45 +6,6 @@ import GraphIR
 import KernelTable
 import Operators
 
-/// A shape as runs of axes that are reduced or kept; axes of size 1 are left out.
-struct ReductionGroups {
-  struct Group {
-    var size: Int
-    var isReduced: Bool
-  }
-  var groups: [Group] = []
-
-  init(_ shape: [Int], axes: [Int]) {
-    for (axis, size) in shape.enumerated() where size != 1 {
-      let isReduced = axes.contains(axis)
-      if let last = groups.indices.last, groups[last].isReduced == isReduced {
-        groups[last].size *= size
-      } else {
-        groups.append(Group(size: size, isReduced: isReduced))
-      }
-    }
-  }
-
-  var reduced: [Int] { groups.indices.filter { groups[$0].isReduced } }
-
-  /// The form of the reduction of one group.
-  func form(of index: Int) -> (outer: Int, reduce: Int, inner: Int) {
-    (
-      groups[..<index].reduce(1) { $0 * $1.size }, groups[index].size,
-      groups[(index + 1)...].reduce(1) { $0 * $1.size }
-    )
-  }
-
-  /// Without a group that has been reduced; its neighbours are joined.
-  mutating func remove(_ index: Int) {
-    groups.remove(at: index)
-    if index > 0, index < groups.count, groups[index - 1].isReduced == groups[index].isReduced {
-      groups[index - 1].size *= groups[index].size
-      groups.remove(at: index)
-    }
-  }
-}
-
 /// A reduction over axes by one or more launches.
 func bindReduce(
   _ node: NodeBinding, _ operation: ReduceOperation, axes: [Int]
@@ -57,22 +18,18 @@ func bindReduce(
     return
   }
   var source = UnsafeRawPointer(input.pointer)
-  while !groups.reduced.isEmpty {
-    // The largest group first, so that the rest is small.
-    let index = groups.reduced.max { a, b in
-      groups.groups[a].size < groups.groups[b].size
-    }!
+  while let index = groups.largest {
     let form = groups.form(of: index)
     var arguments = ReduceArguments()
     arguments.input = source
     arguments.outer = form.outer
-    arguments.reduce = form.reduce
+    arguments.reduce = form.terms
     arguments.inner = form.inner
     arguments.operation = operation
     arguments.isInteger = input.type.element != .f32
     let isLast = groups.reduced.count == 1
     let target =
-      isLast ? output.pointer : node.context.temporary(bytes: form.outer * form.inner * 4)
+      isLast ? output.pointer : node.context.temporary(bytes: form.results * 4)
     arguments.output = target
     let partial = arguments.partialCount()
     if partial > 0 { arguments.partial = node.context.temporary(bytes: partial * 4) }
@@ -115,7 +72,7 @@ let bindMoments: Binder = { (node) throws(EnvironmentFailure) in
   case 1:
     let form = groups.form(of: groups.reduced[0])
     arguments.outer = form.outer
-    arguments.rows = form.reduce
+    arguments.rows = form.terms
     arguments.channels = form.inner
   default:
     // The reduced axes are brought together at the end.

@@ -56,24 +56,28 @@ struct ElementAccess {
       ? "\(pointer)[\(offset)] = \(value);" : "vstore\(width)(\(value), 0, \(pointer) + \(offset));"
   }
 
-  /// Σ over axes of the place's index there times the stride.
   private func offset(at place: ElementPlace) -> String {
-    var terms: [String] = []
-    var inner = 1
-    for axis in axes.sizes.indices.reversed() {
-      let (size, stride) = (axes.sizes[axis], axes.strides[axis])
-      if stride != 0 {
-        let index: String
-        if inner == 1, let column = place.column, column.size == size {
-          index = column.name
-        } else {
-          let over = inner == 1 ? place.flat : "\(place.flat) / \(inner)u"
-          index = axis == 0 ? "(\(over))" : "(\(over)) % \(size)u"
-        }
-        terms.append(stride == 1 ? index : "\(index) * \(stride)u")
-      }
-      inner *= size
-    }
-    return terms.isEmpty ? "0" : "(" + terms.reversed().joined(separator: " + ") + ")"
+    offsetText(place, axes.sizes, axes.strides)
   }
+}
+
+/// Σ over axes of the place's index there times the stride.
+func offsetText(_ place: ElementPlace, _ sizes: [Int], _ strides: [Int]) -> String {
+  var terms: [String] = []
+  var inner = 1
+  for axis in sizes.indices.reversed() {
+    let (size, stride) = (sizes[axis], strides[axis])
+    if stride != 0 {
+      let index: String
+      if inner == 1, let column = place.column, column.size == size {
+        index = column.name
+      } else {
+        let over = inner == 1 ? place.flat : "\(place.flat) / \(inner)u"
+        index = axis == 0 ? "(\(over))" : "(\(over)) % \(size)u"
+      }
+      terms.append(stride == 1 ? index : "\(index) * \(stride)u")
+    }
+    inner *= size
+  }
+  return terms.isEmpty ? "0" : "(" + terms.reversed().joined(separator: " + ") + ")"
 }
