@@ -167,7 +167,8 @@ struct DotProduct {
     }
     kernel.line("sums[item] = sum_here;")
     kernel.line("barrier(CLK_LOCAL_MEM_FENCE);")
-    kernel.block("for (uint half_lanes = \(lanes / 2)u; half_lanes > 0; half_lanes /= 2)") { kernel in
+    kernel.block("for (uint half_lanes = \(lanes / 2)u; half_lanes > 0; half_lanes /= 2)") {
+      kernel in
       kernel.line("if (lane < half_lanes) sums[item] += sums[item + half_lanes];")
       kernel.line("barrier(CLK_LOCAL_MEM_FENCE);")
     }

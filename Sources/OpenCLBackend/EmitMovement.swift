@@ -174,7 +174,8 @@ private let emitPad: NodeEmitter = { (node) throws(EnvironmentFailure) in
   let type = cType(y.type.element, width)
   let load = ElementAccess.vector(from, "(\(offset))", width)
   kernel.line("\(type) v = (\(type))(0);")
-  kernel.line((conditions.isEmpty ? "" : "if (\(conditions.joined(separator: " && "))) ") + "v = \(load);")
+  kernel.line(
+    (conditions.isEmpty ? "" : "if (\(conditions.joined(separator: " && "))) ") + "v = \(load);")
   kernel.line(ElementAccess.store("v", to, "e", width))
   node.each(y.count / width, kernel)
 }
@@ -229,7 +230,8 @@ extension PaddedAxis {
     let below = "p\(n) >= 1 && p\(n) <= \(before) ? \(before) - p\(n) : -1"
     let above =
       "p\(n) <= \(size - 2) && p\(n) >= \(size - 1 - after) ? \(before + 2 * (size - 1)) - p\(n) : -1"
-    return "const int s\(n) = k\(n) == 0 ? p\(n) + \(before) : k\(n) == 1 ? (\(below)) : (\(above)); "
+    return
+      "const int s\(n) = k\(n) == 0 ? p\(n) + \(before) : k\(n) == 1 ? (\(below)) : (\(above)); "
       + "if (s\(n) < 0) continue;"
   }
 }

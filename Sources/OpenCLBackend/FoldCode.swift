@@ -322,7 +322,8 @@ struct FoldCode {
     guard let group else { return own }
     kernel.line("part[place] = \(own);")
     kernel.line("barrier(CLK_LOCAL_MEM_FENCE);")
-    kernel.block("for (uint distance = \(group.rows / 2)u; distance > 0u; distance /= 2u)") { kernel in
+    kernel.block("for (uint distance = \(group.rows / 2)u; distance > 0u; distance /= 2u)") {
+      kernel in
       kernel.block("if (row < distance)") { kernel in
         kernel.line("const float a = part[place], b = part[place + distance * \(group.columns)u];")
         kernel.line("part[place] = \(fold.combined("a", "b", 1));")

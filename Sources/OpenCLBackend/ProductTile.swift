@@ -147,7 +147,8 @@ package struct TileTable: Hashable, Sendable {
     for line in text.split(separator: "\n") {
       let words = line.split(separator: " ")
       let numbers = words.dropFirst().compactMap { Int($0) }
-      guard words.count == 6, numbers.count == 5, let key = ProductClass(rawValue: String(words[0])),
+      guard words.count == 6, numbers.count == 5,
+        let key = ProductClass(rawValue: String(words[0])),
         numbers.allSatisfy({ $0 > 0 && $0 <= 4096 })
       else { return nil }
       tiles[key] = ProductTile(

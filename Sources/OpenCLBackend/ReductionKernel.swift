@@ -100,7 +100,9 @@ struct ReductionKernel {
     return min(rounded(terms, to: rows), form.terms)
   }
 
-  private static func rounded(_ count: Int, to step: Int) -> Int { (count + step - 1) / step * step }
+  private static func rounded(_ count: Int, to step: Int) -> Int {
+    (count + step - 1) / step * step
+  }
 
   // MARK: Text
 

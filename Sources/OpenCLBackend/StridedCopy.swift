@@ -73,7 +73,8 @@ extension NodeLowering {
     } else {
       kernel.block("if (c <= \(size - width)u)") { $0.line(store) }
       kernel.block("else") {
-        $0.line("for (uint k = 0; k < \(size)u - c; k++) \(y)[to + k] = \(x)[from + k * \(stride)u];")
+        $0.line(
+          "for (uint k = 0; k < \(size)u - c; k++) \(y)[to + k] = \(x)[from + k * \(stride)u];")
       }
     }
     each(rows * blocks, kernel)
@@ -115,9 +116,11 @@ extension NodeLowering {
     kernel.line("const uint row = get_group_id(0) * \(tile)u;")
     kernel.line("const uint column = get_group_id(1) * \(tile)u;")
     kernel.line(
-      "const uint from = \(source.start)u + \(offsetText(place, sizes, others.map { axes.source[$0] }));")
+      "const uint from = \(source.start)u + \(offsetText(place, sizes, others.map { axes.source[$0] }));"
+    )
     kernel.line(
-      "const uint to = \(target.start)u + \(offsetText(place, sizes, others.map { axes.target[$0] }));")
+      "const uint to = \(target.start)u + \(offsetText(place, sizes, others.map { axes.target[$0] }));"
+    )
     if traits.runsItemsInTurn {
       text.inTurn(&kernel, x, y)
       launch(kernel, global: counts + [outer], local: [1, 1, 1])
