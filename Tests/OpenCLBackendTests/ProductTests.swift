@@ -39,8 +39,9 @@ import Testing
 
   @Test(arguments: forms) func vectors(_ operation: MatMul) throws {
     var batch = DeviceHarness.Batch()
-    for (m, k, n) in [(1, 300, 70), (1, 64, 256), (129, 1, 1), (64, 96, 1), (31, 37, 1), (1, 700, 1)]
-    {
+    for (m, k, n) in [
+      (1, 300, 70), (1, 64, 256), (129, 1, 1), (64, 96, 1), (31, 37, 1), (1, 700, 1),
+    ] {
       try batch.add(operation, Self.operands(operation, m, k, n))
     }
     try batch.add(operation, Self.operands(operation, 5, 48, 1, batch: [2, 2]))
@@ -90,8 +91,9 @@ import Testing
     var filter: TensorType { .f32(kh, kw, c, o) }
     var y: TensorType {
       get throws {
-        .f32(try Conv2D(stride: stride, padding: padding).upsampling(upsample)
-          .geometry([x, filter]).outputShape)
+        .f32(
+          try Conv2D(stride: stride, padding: padding).upsampling(upsample)
+            .geometry([x, filter]).outputShape)
       }
     }
     var forward: Conv2D { Conv2D(stride: stride, padding: padding).upsampling(upsample) }
@@ -112,22 +114,29 @@ import Testing
       Geometry(n: 1, h: 2, w: 2, c: 4, o: 4, kh: 5, kw: 5, padding: [2, 2, 2, 2]),
     ],
     [
-      Geometry(n: 1, h: 9, w: 8, c: 1, o: 33, kh: 5, kw: 5, stride: [2, 2], padding: [2, 2, 1, 2]),
-      Geometry(n: 3, h: 7, w: 6, c: 16, o: 8, kh: 4, kw: 4, stride: [2, 2], padding: [1, 1, 1, 1]),
-      Geometry(n: 2, h: 8, w: 11, c: 5, o: 3, kh: 2, kw: 3, stride: [3, 2], padding: [0, 0, 1, 0]),
+      Geometry(
+        n: 1, h: 9, w: 8, c: 1, o: 33, kh: 5, kw: 5, stride: [2, 2], padding: [2, 2, 1, 2]),
+      Geometry(
+        n: 3, h: 7, w: 6, c: 16, o: 8, kh: 4, kw: 4, stride: [2, 2], padding: [1, 1, 1, 1]),
+      Geometry(
+        n: 2, h: 8, w: 11, c: 5, o: 3, kh: 2, kw: 3, stride: [3, 2], padding: [0, 0, 1, 0]),
       Geometry(n: 1, h: 6, w: 6, c: 2, o: 2, kh: 1, kw: 1, stride: [2, 2]),
       Geometry(n: 2, h: 7, w: 7, c: 3, o: 4, kh: 3, kw: 3, stride: [4, 4]),
     ],
     [
       Geometry(n: 3, h: 9, w: 8, c: 16, o: 1, kh: 4, kw: 4, padding: [1, 2, 1, 2]),
-      Geometry(n: 2, h: 7, w: 10, c: 33, o: 1, kh: 3, kw: 5, stride: [2, 3], padding: [1, 0, 2, 2]),
-      Geometry(n: 2, h: 14, w: 13, c: 1, o: 32, kh: 5, kw: 5, stride: [2, 2], padding: [1, 2, 2, 2]),
+      Geometry(
+        n: 2, h: 7, w: 10, c: 33, o: 1, kh: 3, kw: 5, stride: [2, 3], padding: [1, 0, 2, 2]),
+      Geometry(
+        n: 2, h: 14, w: 13, c: 1, o: 32, kh: 5, kw: 5, stride: [2, 2], padding: [1, 2, 2, 2]),
       Geometry(n: 2, h: 12, w: 12, c: 1, o: 16, kh: 5, kw: 5),
       Geometry(n: 2, h: 3, w: 3, c: 40, o: 1, kh: 5, kw: 5, padding: [4, 4, 4, 4]),
     ],
     [
-      Geometry(n: 2, h: 3, w: 4, c: 3, o: 5, kh: 3, kw: 3, padding: [1, 1, 1, 1], upsample: [2, 2]),
-      Geometry(n: 2, h: 3, w: 4, c: 3, o: 5, kh: 3, kw: 3, padding: [1, 1, 1, 1], upsample: [3, 1]),
+      Geometry(
+        n: 2, h: 3, w: 4, c: 3, o: 5, kh: 3, kw: 3, padding: [1, 1, 1, 1], upsample: [2, 2]),
+      Geometry(
+        n: 2, h: 3, w: 4, c: 3, o: 5, kh: 3, kw: 3, padding: [1, 1, 1, 1], upsample: [3, 1]),
     ],
   ]
 
@@ -142,7 +151,9 @@ import Testing
   }
 
   @Test func epiloguesOfConvolutions() throws {
-    for g in [Self.geometries[0][2], Self.geometries[1][1], Self.geometries[2][0], Self.geometries[3][0]] {
+    for g in [
+      Self.geometries[0][2], Self.geometries[1][1], Self.geometries[2][0], Self.geometries[3][0],
+    ] {
       for (operation, operands) in [
         (g.forward as any Operation, [g.x, g.filter]), (g.inputGradient, [try g.y, g.filter]),
       ] {

@@ -23,26 +23,37 @@ private let missing: Comment = "no OpenCL device here (Debian: pocl-opencl-icd)"
     try OpenCLBackend(device: OpenCLBackend.device(at: nil))
   }
 
-  /// Losses and parameters after ten steps, from the same weights, data and noise: within 10⁻³ of the largest.
+  /// Losses and parameters after ten steps, from the same weights, data and noise: within 10⁻³ of the largest. Gradients of
+  /// biases before batch normalisation are nothing but roundings, which Adam makes steps of: how far a parameter goes
+  /// for roundings alone is measured on the CPU, with and without optimisations.
   @Test(arguments: Fixture.names) func tenStepsBesideTheCPU(_ name: String) throws {
     let fixture = try Fixture(name)
     let (cpu, _) = try fixture.session(optimized: true)
+    let (plain, _) = try fixture.session(optimized: false)
     let (other, _) = try fixture.session(optimized: true, on: makeDevice())
     let data = RandomBatches(fixture.source.program.data, seed: 3)
     for step in 0..<10 {
       let clock = StepClock(step: step, epoch: 0)
       let expected = try cpu.runStep(clock, blocks: 0, data: data).reports
+      _ = try plain.runStep(clock, blocks: 0, data: data)
       let found = try other.runStep(clock, blocks: 0, data: data).reports
       for (a, b) in zip(found, expected) {
         #expect(abs(a.value - b.value) <= 1e-3 * max(1, abs(b.value)), "\(step) \(a.name)")
       }
     }
     for state in fixture.source.program.states where state.kind == .parameter {
-      let (a, b) = (try other.floats(of: state.name), try cpu.floats(of: state.name))
-      let size = b.map(abs).max() ?? 0
-      let worst = zip(a, b).map { abs($0 - $1) }.max() ?? 0
-      #expect(worst <= 1e-3 * max(size, 1), "\(state.name): \(worst) of \(size)")
+      let expected = try cpu.floats(of: state.name)
+      let size = expected.map(abs).max() ?? 0
+      let worst = difference(try other.floats(of: state.name), expected)
+      let sensitivity = difference(try plain.floats(of: state.name), expected)
+      #expect(
+        worst <= 1e-3 * max(size, 1) + 4 * sensitivity,
+        "\(state.name): \(worst) of \(size), \(sensitivity) by roundings alone")
     }
+  }
+
+  private func difference(_ a: [Float], _ b: [Float]) -> Float {
+    zip(a, b).map { abs($0 - $1) }.max() ?? 0
   }
 
   @Test func twoRunsHaveTheSameBits() throws {
