@@ -22,6 +22,7 @@ private func geometry(
 let emitConv2D: RootEmitter = { (node, epilogue) throws(EnvironmentFailure) in
   guard let operation = node.operation as? Conv2D else { return }
   let sizes = try geometry(operation, node)
+  if emitWinograd(node, sizes, operation.method, .forward, epilogue) { return }
   let patches = Patches(
     height: sizes.height.reading(upsample: sizes.upsample[0]),
     width: sizes.width.reading(upsample: sizes.upsample[1]), channels: sizes.inputChannels)
@@ -66,6 +67,7 @@ extension WindowAxis {
 let emitConv2DInputGradient: RootEmitter = { (node, epilogue) throws(EnvironmentFailure) in
   guard let operation = node.operation as? Conv2DInputGradient else { return }
   let sizes = try geometry(operation, node)
+  if emitWinograd(node, sizes, operation.method, .inputGradient, epilogue) { return }
   guard sizes.upsample == [1, 1] else {
     return try emitSummedInputGradient(node, operation, sizes, epilogue)
   }
@@ -189,6 +191,7 @@ private func emitRepetitionSums(
 let emitConv2DFilterGradient: RootEmitter = { (node, epilogue) throws(EnvironmentFailure) in
   guard let operation = node.operation as? Conv2DFilterGradient else { return }
   let sizes = try geometry(operation, node)
+  if emitWinogradFilterGradient(node, sizes, operation.method, epilogue) { return }
   let (inputs, outputs) = (sizes.inputChannels, sizes.outputChannels)
   if outputs == 1, inputs > 1, sizes.upsample == [1, 1] {
     let patches = Patches(

@@ -19,10 +19,7 @@ struct GroupProduct {
   init(_ node: NodeLowering, _ product: Product) {
     self.node = node
     self.product = product
-    let tile = node.tiles.tile(
-      ProductClass(
-        rows: product.rows, columns: product.columns, batch: product.batch,
-        patches: product.a.isPatches), node.traits)
+    let tile = node.tiles.tile(product.productClass, node.traits)
     self.tile = tile
     let groups =
       product.batch * ((product.rows + tile.rows - 1) / tile.rows)

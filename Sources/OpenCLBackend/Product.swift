@@ -11,12 +11,19 @@ struct Product {
   var b: ProductOperand
   var batch = 1
   var target = ProductTarget.rows
+  /// Where the sizes do not tell which tile is best.
+  var knownClass: ProductClass?
 
   var rows: Int { a.outer }
   var columns: Int { b.outer }
   var depth: Int { a.depth }
   /// Elements of the result that come from this product; more than these where rows stand apart.
   var count: Int { batch * rows * columns }
+
+  var productClass: ProductClass {
+    knownClass
+      ?? ProductClass(rows: rows, columns: columns, batch: batch, patches: a.isPatches)
+  }
 
   /// The same with rows and columns exchanged; right where either is one.
   var exchanged: Product {

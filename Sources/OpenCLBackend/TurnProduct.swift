@@ -27,10 +27,7 @@ struct TurnProduct {
     self.node = node
     self.product = product
     lanes = node.traits.vectorWidth
-    let tile = node.tiles.tile(
-      ProductClass(
-        rows: product.rows, columns: product.columns, batch: product.batch,
-        patches: product.a.isPatches), node.traits)
+    let tile = node.tiles.tile(product.productClass, node.traits)
     vectors = max(1, tile.itemColumns / lanes)
     if product.columns <= (vectors - 1) * lanes { vectors = (product.columns + lanes - 1) / lanes }
     itemRows = evenShare(product.rows, tile.itemRows)

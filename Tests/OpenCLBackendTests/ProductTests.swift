@@ -61,7 +61,7 @@ import Testing
   @Test func epilogues() throws {
     for (m, k, n, long) in [(13, 20, 33, false), (40, 32, 48, false), (6, 4000, 16, true)] {
       for bias in [[n], [m, 1], [m, n], []] {
-        let graph = try Self.fused(MatMul(), [.f32(m, k), .f32(k, n)], bias: bias)
+        let graph = try FusedGraphs.fused(MatMul(), [.f32(m, k), .f32(k, n)], bias: bias)
         try expectAgreement(graph, "\(m)×\(k)×\(n) \(bias) \(long)")
       }
     }
@@ -74,7 +74,7 @@ import Testing
     ] {
       for bias in [[n], [m, n]] {
         try expectAgreement(
-          try Self.fused(operation, Self.operands(operation, m, k, n), bias: bias), "\(m) \(n)")
+          try FusedGraphs.fused(operation, Self.operands(operation, m, k, n), bias: bias), "\(m) \(n)")
       }
     }
   }
@@ -160,7 +160,7 @@ import Testing
         let shape = try operation.inferTypes(operands)[0].shape
         for bias in [[shape[3]], shape] {
           try expectAgreement(
-            try Self.fused(operation, operands, bias: bias), "\(operation.mnemonic) \(g) \(bias)")
+            try FusedGraphs.fused(operation, operands, bias: bias), "\(operation.mnemonic) \(g) \(bias)")
         }
       }
     }
@@ -211,33 +211,6 @@ import Testing
         }
       }
     }
-  }
-
-  // MARK: Fused graphs
-
-  /// operation → + bias → leakyReLU → · bias, as one fused node, with two results; the bias as large as the product may be
-  /// overwritten by one of them.
-  private static func fused(
-    _ operation: any Operation, _ operands: [TensorType], bias: [Int]
-  ) throws -> Graph {
-    let region = Region(
-      inputCount: 2,
-      steps: [
-        .init(Add(), [.input(0), .input(1)]), .init(LeakyRelu(slope: 0.2), [.step(0)]),
-        .init(Multiply(), [.step(1), .input(1)]),
-      ], results: [.step(1), .step(2)])
-    let builder = GraphBuilder(name: "fused", stage: .fused)
-    var values: [ValueID] = []
-    for (index, type) in operands.enumerated() {
-      values.append(try builder.input(.argument("x\(index)"), type))
-    }
-    let given = try builder.input(.argument("bias"), .f32(bias))
-    // Made in the graph, so that it dies with the node and its place is free for a result.
-    values.append(try builder.add(Square(), [given])[0])
-    let made = try builder.add(Fused(root: operation, region: region), values)
-    builder.output(.result("y"), made[0])
-    builder.output(.result("z"), made[1])
-    return builder.finish()
   }
 
   private func expectAgreement(_ graph: Graph, _ note: String, bound: Double = 1e-5) throws {
