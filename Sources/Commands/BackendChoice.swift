@@ -7,8 +7,13 @@ enum BackendChoice: Equatable {
   /// nil is the first device that is listed.
   case opencl(Int?)
 
-  init(_ arguments: ParsedArguments) throws(UsageError) {
-    guard let text = arguments.value("--backend"), text != "cpu" else {
+  /// `default` is for where no backend is named.
+  init(_ arguments: ParsedArguments, default: BackendChoice = .cpu) throws(UsageError) {
+    guard let text = arguments.value("--backend") else {
+      self = `default`
+      return
+    }
+    guard text != "cpu" else {
       self = .cpu
       return
     }

@@ -90,7 +90,7 @@ package enum DevicesCommand {
         try OpenCLBackend.device(at: nil)
       }
     let test = DeviceSelfTest(
-      reference: try CPUBackend(), device: try OpenCLBackend(device: device),
+      reference: try CPUBackend(), device: try Workplace.openCLBackend(device),
       bound: OperationBounds.bound)
     let asJSON = arguments.has("--json")
     var rows: [DeviceSelfTest.Row] = []

@@ -31,7 +31,7 @@ package struct Workplace {
 
   static func makeBackend(_ arguments: ParsedArguments) throws -> any Backend {
     if case .opencl(let index) = try BackendChoice(arguments) {
-      return try OpenCLBackend(device: OpenCLBackend.device(at: index))
+      return try openCLBackend(try OpenCLBackend.device(at: index))
     }
     let threads = try arguments.integer("--threads", in: 1...256)
     let names = InstructionSet.allCases.map(\.rawValue)
@@ -42,6 +42,14 @@ package struct Workplace {
     }
     let set = try arguments.value("--isa").map(InstructionSet.named)
     return try CPUBackend(threads: threads, instructionSet: set)
+  }
+
+  /// A device with the tiles that were tuned for it, if any were.
+  static func openCLBackend(_ device: OpenCLDevice) throws(EnvironmentFailure) -> OpenCLBackend {
+    guard let tiles = try TileCache(device)?.read() else {
+      return try OpenCLBackend(device: device)
+    }
+    return try OpenCLBackend(device: device, tiles: tiles)
   }
 
   /// What `-O0` or `--math` ask for; nil where neither is given.

@@ -10,5 +10,6 @@ package func ganExec(_ arguments: [String], console: Console = .standard()) -> I
       Command(BenchCommand.spec, BenchCommand.run),
       Command(ProfileCommand.spec, ProfileCommand.run),
       Command(DataCommand.spec, DataCommand.run), Command(DevicesCommand.spec, DevicesCommand.run),
+      Command(TuneCommand.spec, TuneCommand.run),
     ], fallback: nil, console: console)
 }

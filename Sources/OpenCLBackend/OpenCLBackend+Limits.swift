@@ -62,8 +62,12 @@ extension OpenCLBackend: LimitMeasuring {
   func least(_ program: DeviceProgram) throws(EnvironmentFailure) -> Double {
     let graph = GraphBuilder(name: "measurement", stage: .fused).finish()
     guard let store = makeStateStore() as? OpenCLStateStore else { return 1 }
-    let executable = try OpenCLExecutable(
-      Planner().plan(graph), program, store.context, store)
+    return try least(
+      try OpenCLExecutable(Planner().plan(graph), program, store.context, store))
+  }
+
+  /// The least time of several runs, in seconds of the device.
+  func least(_ executable: OpenCLExecutable) throws(EnvironmentFailure) -> Double {
     executable.isProfiling = true
     var least = UInt64.max
     var before: UInt64 = 0

@@ -16,6 +16,13 @@ package final class OpenCLBackend: Backend {
     try self.init(device: device, traits: device.traits)
   }
 
+  /// With the tiles that were tuned for the device.
+  package convenience init(
+    device: OpenCLDevice, tiles: TileTable
+  ) throws(EnvironmentFailure) {
+    try self.init(device: device, traits: device.traits, tiles: tiles)
+  }
+
   /// `traits` must be those of the device or ask for less.
   package init(
     device: OpenCLDevice, traits: DeviceTraits, tiles: TileTable? = nil

@@ -50,8 +50,9 @@ struct WinogradGroup {
   }
 
   /// Aᵀ M A, into the result: an item a tile and column.
-  private func launchPlacing(_ piece: ImagePieces.Piece, _ products: DeviceBuffer, _ store: ProductStore)
-  {
+  private func launchPlacing(
+    _ piece: ImagePieces.Piece, _ products: DeviceBuffer, _ store: ProductStore
+  ) {
     let columns = shape.columns
     let (target, step) = (shape.target, shape.target.step)
     let count = piece.tiles * columns
@@ -106,8 +107,9 @@ struct WinogradGroup {
   }
 
   /// Each pixel is the sum over the tiles that reach it, in order.
-  private func launchSums(_ piece: ImagePieces.Piece, _ products: DeviceBuffer, _ store: ProductStore)
-  {
+  private func launchSums(
+    _ piece: ImagePieces.Piece, _ products: DeviceBuffer, _ store: ProductStore
+  ) {
     let (target, step) = (shape.target, shape.target.step)
     let (m, points) = (shape.tile, shape.points)
     let form = shape.form
@@ -128,7 +130,8 @@ struct WinogradGroup {
     // Tiles whose pixels t·m..<t·m + points hold the row.
     func tiles(_ name: String, _ at: String, _ limit: Int) -> String {
       let first = "max(0, (\(at) - \(points) + \(m)) / \(m))"
-      return "for (int \(name) = \(first); \(name) < \(limit) && \(name) * \(m) <= \(at); \(name)++)"
+      return
+        "for (int \(name) = \(first); \(name) < \(limit) && \(name) * \(m) <= \(at); \(name)++)"
     }
     kernel.block(tiles("down", "row", form.tileRows)) { kernel in
       kernel.block(tiles("across", "column", form.tileColumns)) { kernel in

@@ -167,7 +167,8 @@ struct WinogradFilterLayout {
   private func launch(_ node: NodeLowering, _ filter: DeviceTensor, _ target: DeviceBuffer) {
     let sizes = shape.sizes
     let (inputs, outputs) = (sizes.inputChannels, sizes.outputChannels)
-    let width = node.traits.runsItemsInTurn ? divisor(of: panel, min(16, node.traits.vectorWidth)) : 1
+    let width =
+      node.traits.runsItemsInTurn ? divisor(of: panel, min(16, node.traits.vectorWidth)) : 1
     let across = panels * panel / width
     var kernel = node.itemKernel("winograd_filter", count: shape.depth * across)
     let from = kernel.input(filter)

@@ -182,7 +182,8 @@ struct WinogradTurn {
           row: { kernel, names in
             kernel.line("const int y = (tile_y + i) * \(step) + group_y;")
             kernel.line("if (y >= \(shape.target.height)) break;")
-            kernel.line("const \(cType(.f32, lanes)) line[\(m)] = {\(names.joined(separator: ", "))};")
+            kernel.line(
+              "const \(cType(.f32, lanes)) line[\(m)] = {\(names.joined(separator: ", "))};")
             kernel.block("for (int q = 0; q < \(m); q++)") { kernel in
               kernel.line("const int x = (tile_x + q) * \(step) + group_x;")
               kernel.line("if (x >= \(shape.target.width)) break;")
