@@ -133,6 +133,8 @@ struct FoldCode {
   func spread(_ kernel: inout KernelText, _ name: String, _ values: [String]) -> Spread {
     guard isNarrow else { return Spread(columns: values, pieces: values) }
     let names = pieces.enumerated().map { index, piece in
+      // Every `inner` vectors the columns in the lanes repeat.
+      if index >= inner { return "\(name)\(index % inner)" }
       let lanes = (0..<piece.width).map { values[(piece.offset + $0) % inner] }
       let type = cType(.f32, piece.width)
       kernel.line("const \(type) \(name)\(index) = (\(type))(\(lanes.joined(separator: ", ")));")
@@ -275,42 +277,38 @@ struct FoldCode {
     kernel.line("\(total) = \(fold.combined(total, name, width));")
   }
 
-  /// The lanes of a narrow walk's vectors, folded in pairs to one value for each column.
+  /// The lanes of a narrow walk's vectors, folded to one value for each column.
   private func laneTotals(
     _ kernel: inout KernelText, _ name: String, _ fold: Fold, _ vectors: [String]
   ) -> [String] {
-    var count = 0
-    func pairs(_ kernel: inout KernelText, _ values: [String], width: Int) -> String {
-      var values = values
-      while values.count > 1 {
-        var next: [String] = []
-        for index in stride(from: 0, to: values.count - 1, by: 2) {
-          count += 1
-          let both = fold.combined(values[index], values[index + 1], width)
-          kernel.line("const \(cType(.f32, width)) \(name)p\(count) = \(both);")
-          next.append("\(name)p\(count)")
-        }
-        if values.count % 2 == 1 { next.append(values[values.count - 1]) }
-        values = next
-      }
-      return values[0]
-    }
     var width = pieces[0].width
-    guard width % inner == 0 else {
-      return (0..<inner).map { column in
-        let lanes = pieces.enumerated().flatMap { index, piece in
-          (0..<width).filter { (piece.offset + $0) % inner == column }.map {
-            "\(vectors[index]).s\(String($0, radix: 16))"
-          }
-        }
-        return pairs(&kernel, lanes, width: 1)
-      }
+    // Every `inner` vectors the columns in the lanes repeat.
+    for index in inner..<vectors.count {
+      let first = vectors[index % inner]
+      kernel.line("\(first) = \(fold.combined(first, vectors[index], width));")
     }
-    // Every vector has the same columns in its lanes: halves are folded until one turn of columns is left.
-    var total = pairs(&kernel, vectors, width: width)
+    guard width % inner == 0 else {
+      let count = inner * width
+      kernel.line("float \(name)l[\(count)];")
+      for index in 0..<inner {
+        kernel.line("vstore\(width)(\(vectors[index]), \(index), \(name)l);")
+      }
+      kernel.block("for (uint k = \(inner); k < \(count); k++)") { kernel in
+        kernel.line("const float a = \(name)l[k % \(inner)u], b = \(name)l[k];")
+        kernel.line("\(name)l[k % \(inner)u] = \(fold.combined("a", "b", 1));")
+      }
+      return (0..<inner).map { "\(name)l[\($0)]" }
+    }
+    // Each vector has whole turns of the columns: vectors, and then halves, are folded until one turn is left.
+    for index in 1..<inner {
+      kernel.line("\(vectors[0]) = \(fold.combined(vectors[0], vectors[index], width));")
+    }
+    var total = vectors[0]
     while width > inner {
       width /= 2
-      total = pairs(&kernel, ["\(total).lo", "\(total).hi"], width: width)
+      let half = fold.combined("\(total).lo", "\(total).hi", width)
+      total = "\(name)h\(width)"
+      kernel.line("const \(cType(.f32, width)) \(total) = \(half);")
     }
     return width == 1 ? [total] : (0..<inner).map { "\(total).s\(String($0, radix: 16))" }
   }
