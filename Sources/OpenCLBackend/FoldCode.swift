@@ -242,7 +242,6 @@ struct FoldCode {
     let step = group?.rows ?? 1
     let whole = isNarrow ? "(\(terms)) / \(rows)u" : terms
     func loop(_ kernel: inout KernelText, _ head: String, into prefix: String) {
-      if group != nil { kernel.line("#pragma unroll 4") }
       kernel.block("for (\(head))") { kernel in
         for (index, term) in stepTerms("t").enumerated() {
           let text = value(&kernel, term)

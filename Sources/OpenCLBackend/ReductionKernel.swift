@@ -194,15 +194,17 @@ struct ReductionKernel {
     kernel.line("const uint row = get_local_id(1);")
     kernel.line("const uint place = row * \(columns)u + get_local_id(0);")
     kernel.line("const uint chunk = get_group_id(1);")
-    kernel.line("const uint o = get_group_id(2);")
+    // Blocks of columns and what is outside of them along one dimension, because drivers limit the others.
+    let blocks = (form.inner + columns - 1) / columns
+    kernel.line("const uint o = get_group_id(0) / \(blocks)u;")
+    kernel.line("const uint column = get_group_id(0) % \(blocks)u * \(columns)u + get_local_id(0);")
     // Items beyond the last column do that one's work again, so that all meet at the barriers.
-    kernel.line("const bool isInside = get_global_id(0) < \(form.inner)u;")
-    kernel.line("const uint c = min((uint)get_global_id(0), \(form.inner - 1)u);")
+    kernel.line("const bool isInside = column < \(form.inner)u;")
+    kernel.line("const uint c = min(column, \(form.inner - 1)u);")
     writePlaces(&kernel, column: "c")
     body(
       &kernel, .group(rows: rows, columns: columns, inner: form.inner, termLimit: chunkTerms))
-    let blocks = (form.inner + columns - 1) / columns
     node.launch(
-      kernel, global: [blocks * columns, rows * chunks, form.outer], local: [columns, rows, 1])
+      kernel, global: [form.outer * blocks * columns, rows * chunks], local: [columns, rows])
   }
 }

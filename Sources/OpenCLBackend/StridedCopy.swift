@@ -112,9 +112,12 @@ extension NodeLowering {
     let (x, y) = (kernel.input(source.tensor), kernel.output(target.tensor))
     let place = ElementPlace(flat: "o", column: nil)
     let sizes = others.map { axes.sizes[$0] }
-    kernel.line("const uint o = get_group_id(2);")
-    kernel.line("const uint row = get_group_id(0) * \(tile)u;")
-    kernel.line("const uint column = get_group_id(1) * \(tile)u;")
+    // All tiles along one dimension, because drivers limit the others.
+    let (across, all) = (counts[0], counts[0] * counts[1])
+    kernel.line("const uint group = get_group_id(0);")
+    kernel.line("const uint o = group / \(all)u;")
+    kernel.line("const uint row = group % \(across)u * \(tile)u;")
+    kernel.line("const uint column = group / \(across)u % \(counts[1])u * \(tile)u;")
     kernel.line(
       "const uint from = \(source.start)u + \(offsetText(place, sizes, others.map { axes.source[$0] }));"
     )
@@ -123,11 +126,10 @@ extension NodeLowering {
     )
     if traits.runsItemsInTurn {
       text.inTurn(&kernel, x, y)
-      launch(kernel, global: counts + [outer], local: [1, 1, 1])
+      launch(kernel, global: [all * outer], local: [1])
     } else {
       text.inGroup(&kernel, x, y, source.tensor.type.element)
-      launch(
-        kernel, global: [counts[0] * tile, counts[1] * tile, outer], local: [tile, tile, 1])
+      launch(kernel, global: [all * outer * tile, tile], local: [tile, tile])
     }
   }
 }
