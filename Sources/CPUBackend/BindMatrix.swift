@@ -244,7 +244,7 @@ let bindFused: Binder = { (node) throws(EnvironmentFailure) in
   guard let root = fused.root?.operation else {
     let binding = try RegionBinding(
       node, fused.region, inputs: node.operands, results: node.results)
-    return try binding.bind()
+    return try binding.bind(atOnce: true)
   }
   let own = Array(node.operands.prefix(fused.rootOperandCount))
   let others = Array(node.operands.dropFirst(fused.rootOperandCount))

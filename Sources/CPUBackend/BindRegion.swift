@@ -38,12 +38,13 @@ struct RegionBinding {
 
   // MARK: Binding
 
-  /// Launches for the whole region.
-  func bind() throws(EnvironmentFailure) {
+  /// Launches for the whole region. With `atOnce`, parts that have no step in common are one launch: results must not lie
+  /// over what other parts read.
+  func bind(atOnce: Bool = false) throws(EnvironmentFailure) {
     let hostSteps = try hostSteps()
     let usesHost = hostSteps.contains(true) || results.contains { $0.type.element == .f64 }
     guard usesHost else {
-      try bindVector()
+      if atOnce { try bindParts() } else { try bindVector() }
       return
     }
     let vector = try HostPart(self, hostSteps).bind()
@@ -69,16 +70,41 @@ struct RegionBinding {
 
   /// One launch for each shape among the results.
   private func bindVector() throws(EnvironmentFailure) {
+    for program in try programs(for: Array(results.indices)) { launch(program) }
+  }
+
+  /// One launch for all parts.
+  private func bindParts() throws(EnvironmentFailure) {
+    var programs: [RegionArguments] = []
+    for part in region.parts() { programs += try self.programs(for: part.results) }
+    if programs.count == 1 { return launch(programs[0]) }
+    var arguments = RegionsArguments()
+    arguments.programs = UnsafePointer(node.memory.store(array: programs))
+    arguments.programCount = programs.count
+    node.context.launch(
+      "regions", node.table.regions, arguments, tasks: arguments.tasks(),
+      scratch: arguments.scratchBytes())
+  }
+
+  /// A program for each shape among some of the results.
+  private func programs(for chosen: [Int]) throws(EnvironmentFailure) -> [RegionArguments] {
     var shapes: [[Int]] = []
-    for result in results where !shapes.contains(result.shape) { shapes.append(result.shape) }
-    for shape in shapes {
-      let chosen = results.indices.filter { results[$0].shape == shape }
-      let arguments = try compile(shape: shape, results: chosen)
-      let stored = node.memory.store(arguments)
-      node.context.launch(
-        "region", node.table.region, stored: stored, tasks: arguments.tasks(),
-        scratch: arguments.scratchBytes())
+    for index in chosen where !shapes.contains(results[index].shape) {
+      shapes.append(results[index].shape)
     }
+    var programs: [RegionArguments] = []
+    for shape in shapes {
+      programs.append(
+        try compile(shape: shape, results: chosen.filter { results[$0].shape == shape }))
+    }
+    return programs
+  }
+
+  private func launch(_ program: RegionArguments) {
+    let stored = node.memory.store(program)
+    node.context.launch(
+      "region", node.table.region, stored: stored, tasks: program.tasks(),
+      scratch: program.scratchBytes())
   }
 
   /// The program for the results of one shape. Keeps input 0 in its place even if nothing reads it, where `keepsFirst`:

@@ -121,18 +121,29 @@ struct FusionExplanation {
   /// `#3 matmul [4, 8] at FILE:5:20 generator/dense`
   private func name(_ neighbour: FusionReport.Neighbour) -> String {
     switch neighbour {
-    case .kernel(let index): "#\(index + 1) \(words(label(index)))"
+    case .kernel(let index): "#\(index + 1) \(words(named(index)))"
     case .other(let label): words(label)
     }
   }
 
-  /// What a kernel is called: its root, its only operation, or `region`.
+  /// A kernel's label; of several regions at once `12 regions, the largest`.
+  private func named(_ index: Int) -> OperationLabel {
+    var label = label(index)
+    let count = report.kernels[index].partCount
+    if count > 1 { label.operation = "\(count) regions, the largest" }
+    return label
+  }
+
+  /// What a kernel is called: its root, its only operation, or `region`, with the shape of the largest.
   private func label(_ index: Int) -> OperationLabel {
     let kernel = report.kernels[index]
     if kernel.root != nil { return kernel.label }
     if kernel.operations.count == 1 { return kernel.operations[0] }
     var label = kernel.label
     label.operation = "region"
+    if let largest = kernel.results.max(by: { $0.count < $1.count }) {
+      label.shape = largest.shape
+    }
     return label
   }
 
@@ -199,6 +210,7 @@ struct FusionExplanation {
     return .object(
       head + members(label(index)) + [
         (key: "is_product", value: .bool(kernel.root != nil)),
+        (key: "regions", value: .int(kernel.root == nil ? kernel.partCount : 0)),
         (key: "results", value: .array(kernel.results.map { .string($0.description) })),
         (key: "fused", value: .array(kernel.operations.map { .object(members($0)) })),
         (key: "bytes", value: .int(kernel.bytes)),

@@ -9,6 +9,7 @@ package func fillKernelTable(_ table: UnsafeMutablePointer<KernelTable>) {
   table.pointee.gemmRows = tileRows
   table.pointee.gemmColumns = tileColumns
   table.pointee.region = regionKernel
+  table.pointee.regions = regionsKernel
   table.pointee.pack = packKernel
   table.pointee.matmul = matmulKernel
   table.pointee.packFilter = packFilterKernel

@@ -376,13 +376,46 @@ func regionKernel(
   _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
 ) {
   let program = arguments.assumingMemoryBound(to: RegionArguments.self)
+  let units = unitCount(program)
+  runUnits(program, scratch, shareStart(units, index, count), shareStart(units, index &+ 1, count))
+}
+
+/// Several regions as if their elements stood one behind the other. RegionsArguments. Shares are
+/// cut at multiples of 64 elements of a program.
+func regionsKernel(
+  _ arguments: UnsafeRawPointer, _ scratch: UnsafeMutableRawPointer?, _ index: Int, _ count: Int
+) {
+  let p = arguments.assumingMemoryBound(to: RegionsArguments.self)
+  let units = p.pointee.units()
+  let start = shareStart(units, index, count)
+  let end = shareStart(units, index &+ 1, count)
+  var first = 0
+  var k = 0
+  while k < p.pointee.programCount {
+    let program = p.pointee.programs! + k
+    let own = unitCount(program)
+    let from = start > first ? start &- first : 0
+    let to = end &- first < own ? end &- first : own
+    if from < to { runUnits(program, scratch, from, to) }
+    first &+= own
+    k &+= 1
+  }
+}
+
+@inline(__always) private func unitCount(_ program: UnsafePointer<RegionArguments>) -> Int {
+  (program.pointee.count &+ 63) / 64
+}
+
+/// The elements 64·first ..< 64·end of a region, as far as there are any.
+private func runUnits(
+  _ program: UnsafePointer<RegionArguments>, _ scratch: UnsafeMutableRawPointer?, _ first: Int,
+  _ end: Int
+) {
   let total = program.pointee.count
-  let units = (total &+ 63) / 64
-  let start = shareStart(units, index, count) &* 64
-  var end = shareStart(units, index &+ 1, count) &* 64
-  if end > total { end = total }
-  guard start < end, let scratch else { return }
+  let start = first &* 64
+  let last = end &* 64 > total ? total : end &* 64
+  guard start < last, let scratch else { return }
   var run = prepareRegion(program, scratch)
   run.asksAhead = asksAhead(program)
-  runRegion(run, start, end &- start)
+  runRegion(run, start, last &- start)
 }

@@ -43,8 +43,9 @@ package struct KernelTable {
   package var multiplyAddChains = 0
   package var unit: GemmUnit { GemmUnit(rows: gemmRows, columns: gemmColumns) }
 
-  // Element-wise regions. RegionArguments.
+  // Element-wise regions. RegionArguments, RegionsArguments.
   package var region: Kernel = unfilledKernel
+  package var regions: Kernel = unfilledKernel
 
   // Matrices. PackArguments, then MatmulArguments.
   package var pack: Kernel = unfilledKernel

@@ -183,6 +183,45 @@ package struct RegionArguments {
   package func tasks() -> Int { (count + 4095) / 4096 }
 }
 
+/// Programs that have nothing to do with each other, in one launch: no output of one lies where another reads
+/// or writes. The argument of the `regions` kernel.
+package struct RegionsArguments {
+  package var programs: UnsafePointer<RegionArguments>?
+  package var programCount = 0
+  package init() {}
+
+  /// Elements that shares are cut at, of each program on its own.
+  package static let unit = 64
+
+  /// All programs' elements, in units.
+  @inline(never)
+  package func units() -> Int {
+    var total = 0
+    var index = 0
+    while index < programCount {
+      total += (programs![index].count + RegionsArguments.unit - 1) / RegionsArguments.unit
+      index += 1
+    }
+    return total
+  }
+
+  /// Scratch of one share: programs run one after the other.
+  @inline(never)
+  package func scratchBytes() -> Int {
+    var most = 0
+    var index = 0
+    while index < programCount {
+      most = max(most, programs![index].scratchBytes())
+      index += 1
+    }
+    return most
+  }
+
+  /// The largest useful number of shares, counted as for one program.
+  @inline(never)
+  package func tasks() -> Int { (units() * RegionsArguments.unit + 4095) / 4096 }
+}
+
 /// Scratch of a region with so many parts: a slot table, a copy of the program, and blocks of
 /// lanes: one a register, two an input, one an output, and three for random numbers and tails.
 @inline(never)

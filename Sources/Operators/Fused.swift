@@ -86,6 +86,11 @@ package struct Fused: Operation {
     return [rootType] + operands.dropFirst(signature.count)
   }
 
+  /// The types of the region's steps, given those of the operands.
+  package func stepTypes(_ operands: [TensorType]) throws(Diagnostic) -> [TensorType] {
+    try region.inferSteps(inputTypes(operands))
+  }
+
   package func inferTypes(_ operands: [TensorType]) throws(Diagnostic) -> [TensorType] {
     try region.inferResults(inputTypes(operands))
   }

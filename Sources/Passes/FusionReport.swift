@@ -36,6 +36,8 @@ package struct FusionReport: Sendable {
     /// The element-wise operations before fusion, in order; those that a fused node came with, where a graph begins so.
     package fileprivate(set) var operations: [OperationLabel]
     package fileprivate(set) var results: [TensorType]
+    /// Regions that have nothing to do with each other; with a root, 1.
+    package fileprivate(set) var partCount: Int
     /// Bytes of all operands and results, and of those of its operations one by one.
     package fileprivate(set) var bytes: Int
     package fileprivate(set) var unfusedBytes: Int
@@ -129,11 +131,31 @@ package struct FusionReport: Sendable {
     }
     let decided = decided(graph, groups) { kernelAt[$0].flatMap { moved[$0] } }
     let pairs = Set(decided.map(\.pair))
-    refusals = refusals.compactMap { $0.moved(moved) }.filter { !pairs.contains($0.pair) }
+    refusals = joined(refusals.compactMap { $0.moved(moved) }.filter { !pairs.contains($0.pair) })
     refusals += decided
     pending = []
     kernels = made
     self.graph = next
+  }
+
+  /// Those of pairs that have become one, for one reason, as one refusal with the bytes of all.
+  private func joined(_ refusals: [Refusal]) -> [Refusal] {
+    struct Key: Hashable {
+      var pair: [Neighbour]
+      var reason: FusionRefusal
+    }
+    var found: [Refusal] = []
+    var places: [Key: Int] = [:]
+    for refusal in refusals {
+      let key = Key(pair: refusal.pair, reason: refusal.reason)
+      if let place = places[key] {
+        found[place].bytes += refusal.bytes
+      } else {
+        places[key] = found.count
+        found.append(refusal)
+      }
+    }
+    return found
   }
 
   /// The pending refusals, the last one for each pair of groups.
@@ -189,14 +211,17 @@ extension FusionReport.Kernel {
     let core = fused?.root?.operation ?? node.operation
     guard core.isProduct || core.isElementwise || fused != nil else { return nil }
     self.node = index
-    // All steps of a fused node go over one shape.
     let shape = graph.type(of: node.results[0]).shape
     label = OperationLabel(core, shape, node.origin)
     root = core.isProduct ? label : nil
+    let types = fused.flatMap { try? $0.stepTypes(graph.types(of: node.operands)) }
     operations =
-      fused?.region.steps.map { OperationLabel($0.operation.operation, shape, node.origin) } ?? []
+      fused?.region.steps.enumerated().map { index, step in
+        OperationLabel(step.operation.operation, types?[index].shape ?? shape, node.origin)
+      } ?? []
     if core.isElementwise { operations = [label] }
     results = graph.types(of: node.results)
+    partCount = node.regionPartCount
     bytes = Int(Cost.traffic(graph.types(of: node.operands), results))
     unfusedBytes = bytes
   }
@@ -209,8 +234,17 @@ extension FusionReport.Kernel {
     label = root ?? OperationLabel(node, in: graph)
     operations = parts.flatMap(\.operations)
     results = graph.types(of: node.results)
+    partCount = node.regionPartCount
     bytes = Int(Cost.traffic(graph.types(of: node.operands), results))
     unfusedBytes = parts.reduce(0) { $0 + $1.unfusedBytes }
+  }
+}
+
+extension Node {
+  /// Of a region without a root; 1 for all else.
+  fileprivate var regionPartCount: Int {
+    guard let fused = operation as? Fused, fused.root == nil else { return 1 }
+    return fused.region.parts().count
   }
 }
 

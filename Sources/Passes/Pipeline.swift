@@ -50,6 +50,8 @@ package struct Pipeline: Sendable {
     // Regions before epilogues: a matmul then takes over a whole region at once.
     .once(FuseElementwise()),
     .once(FuseEpilogues()),
+    // Last: of the small regions, those that no product could take over are left.
+    .once(FuseHorizontally()),
     // Epilogues that see through a reshape leave reshapes of their operands and results.
     cleaning,
   ])
@@ -68,7 +70,7 @@ package struct Pipeline: Sendable {
   package static let allPasses: [any Pass] = [
     FoldConstants(), Simplify(), CommonSubexpressions(), DeadCode(), ExpandGradients(),
     FuseElementwise(), FuseEpilogues(), FoldUpsampling(), ShareAdjoints(), JoinBatches(),
-    FactorSums(), ChooseConvolutions(), ReadMaskedSigns(),
+    FactorSums(), ChooseConvolutions(), ReadMaskedSigns(), FuseHorizontally(),
   ]
 
   /// The pipeline without the passes of these names.

@@ -248,6 +248,8 @@ private struct SymbolicMemory {
     _ id: NodeID, _ node: Node, _ result: ValueID, _ extent: Extent
   ) throws(InternalError) {
     let rootOperands = (node.operation as? Fused)?.rootOperandCount ?? 0
+    // Parts of a region run at once, and know nothing of each other.
+    let part = Self.part(of: result, node)
     for (index, operand) in node.operands.enumerated() {
       guard let read = extents[operand.index], read.overlaps(extent) else { continue }
       let a = graph.type(of: operand)
@@ -255,13 +257,27 @@ private struct SymbolicMemory {
       // An epilogue's operands stand behind the root's.
       let elementwise =
         (node.operation.isElementwise || node.operation is Fused) && index >= rootOperands
-      let allAlike = node.results.allSatisfy { graph.type(of: $0).shape == b.shape }
-      guard elementwise, allAlike, read.start == extent.start, a.shape == b.shape,
+      let made = part.map { $0.results.map { node.results[$0] } } ?? node.results
+      let allAlike = made.allSatisfy { graph.type(of: $0).shape == b.shape }
+      let isReadElsewhere = part.map { isRead(index, besides: $0, node) } ?? false
+      guard elementwise, allAlike, !isReadElsewhere, read.start == extent.start, a.shape == b.shape,
         a.element.byteCount == b.element.byteCount
       else {
         throw InternalError("\(describe(id)) writes \(result) over \(operand) while it reads it")
       }
     }
+  }
+
+  /// The part of a region without a root that makes a result; nil for other nodes.
+  private static func part(of result: ValueID, _ node: Node) -> Region.Part? {
+    guard let fused = node.operation as? Fused, fused.root == nil else { return nil }
+    return fused.region.parts().first { $0.results.contains { node.results[$0] == result } }
+  }
+
+  /// Whether another part of a region reads an operand.
+  private func isRead(_ operand: Int, besides part: Region.Part, _ node: Node) -> Bool {
+    guard let fused = node.operation as? Fused else { return false }
+    return fused.region.parts().contains { $0 != part && $0.inputs.contains(operand) }
   }
 
   private mutating func invalidate(_ extent: Extent) {

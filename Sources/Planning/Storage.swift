@@ -4,6 +4,7 @@
 
 import Basics
 import GraphIR
+import Operators
 
 /// Where a group of values lives, before offsets are known.
 enum StorageHome: Hashable {
@@ -38,6 +39,8 @@ struct StoragePlan {
   private var position: Table<NodeTag, Int>
   /// Storages that another one has taken over.
   private var redirect: [Int] = []
+  /// Of the nodes that are regions of several parts. For lookup only.
+  private var parts: [NodeID: PartTable] = [:]
 
   init(_ graph: Graph, _ order: [NodeID]) {
     self.graph = graph
@@ -46,7 +49,10 @@ struct StoragePlan {
     ofValue = Table(repeating: -1, count: graph.values.count)
     inPlace = order.map { Array(repeating: nil, count: graph.nodes[$0].results.count) }
     position = Table(repeating: -1, count: graph.nodes.count)
-    for (index, id) in order.enumerated() { position[id] = index }
+    for (index, id) in order.enumerated() {
+      position[id] = index
+      parts[id] = PartTable(graph.nodes[id])
+    }
     makeStorages()
     recordReads()
     placeStates()
@@ -147,19 +153,23 @@ struct StoragePlan {
     for read in storages[old].reads where read > written {
       return "the old value is read after the new one is computed (at \(read), after \(written))"
     }
-    if storages[old].reads.last == written, !mayOverwrite(old, at: written) {
+    let result = graph.nodes[order[written]].results.firstIndex { ofValue[$0] == new }
+    if storages[old].reads.last == written, !mayOverwrite(old, by: result ?? 0, at: written) {
       return "\(graph.nodes[order[written]].operation.mnemonic) reads the old value while it writes"
     }
     return nil
   }
 
-  /// Whether the node at a position may write a result over an operand's storage.
-  private func mayOverwrite(_ storage: Int, at position: Int) -> Bool {
-    let node = graph.nodes[order[position]]
+  /// Whether the node at a position may write a result over an operand's storage. Of a region with several parts, only the
+  /// one that makes the result may read it.
+  private func mayOverwrite(_ storage: Int, by result: Int, at position: Int) -> Bool {
+    let id = order[position]
+    let node = graph.nodes[id]
     guard let first = node.operation.firstBlockwiseOperand else { return false }
-    let type = graph.type(of: node.results[0])
-    for result in node.results {
-      let other = graph.type(of: result)
+    let table = parts[id]
+    let type = graph.type(of: node.results[result])
+    for other in table?.results(with: result) ?? Array(node.results.indices) {
+      let other = graph.type(of: node.results[other])
       if other.shape != type.shape || other.element.byteCount != type.element.byteCount {
         return false
       }
@@ -167,7 +177,7 @@ struct StoragePlan {
     for (index, operand) in node.operands.enumerated()
     where self.storage(of: operand) == storage {
       let read = graph.type(of: operand)
-      if index < first { return false }
+      if index < first || table?.isRead(index, besides: result) ?? false { return false }
       if read.shape != type.shape || read.element.byteCount != type.element.byteCount {
         return false
       }
@@ -213,7 +223,7 @@ struct StoragePlan {
           return candidate != own && storages[candidate].home == .arena
             && storages[candidate].end == index && storages[candidate].start < index
             && storages[candidate].bytes == storages[own].bytes
-            && mayOverwrite(candidate, at: index)
+            && mayOverwrite(candidate, by: result, at: index)
         }
         guard let operand else { continue }
         let taken = storage(of: node.operands[operand])!
@@ -227,6 +237,38 @@ struct StoragePlan {
         if storages[taken].end == index { break }
       }
     }
+  }
+}
+
+/// Which part of a region makes each result, and which reads each operand.
+private struct PartTable {
+  private var results: [[Int]]
+  private var partOfResult: [Int]
+  /// −1 where several parts read it.
+  private var partOfOperand: [Int?]
+
+  /// Nil for what is no region, or a region of one part.
+  init?(_ node: Node) {
+    guard let fused = node.operation as? Fused, fused.root == nil else { return nil }
+    let parts = fused.region.parts()
+    guard parts.count > 1 else { return nil }
+    results = parts.map(\.results)
+    partOfResult = Array(repeating: 0, count: node.results.count)
+    partOfOperand = Array(repeating: nil, count: node.operands.count)
+    for (index, part) in parts.enumerated() {
+      for result in part.results { partOfResult[result] = index }
+      for operand in part.inputs {
+        partOfOperand[operand] = partOfOperand[operand] == nil ? index : -1
+      }
+    }
+  }
+
+  /// The results of the part that makes a result.
+  func results(with result: Int) -> [Int] { results[partOfResult[result]] }
+
+  /// Whether another part than a result's reads an operand.
+  func isRead(_ operand: Int, besides result: Int) -> Bool {
+    partOfOperand[operand].map { $0 != partOfResult[result] } ?? false
   }
 }
 

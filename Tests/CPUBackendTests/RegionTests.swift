@@ -5,6 +5,7 @@ import Basics
 import CPUBackend
 import GraphIR
 import Operators
+import Passes
 import Testing
 
 @Suite struct RegionTests {
@@ -289,5 +290,41 @@ import Testing
     }
     var filler = Filler(9)
     try expectAgreement(builder.finish(), [filler.uniform(.f32(3000), -1, 1)])
+  }
+
+  /// Updates of states of many sizes in one launch: the same bits as one after the other, in any number of threads, step
+  /// after step.
+  @Test func regionsAtOnceHaveTheSameBits() throws {
+    let builder = GraphBuilder(name: "updates", stage: .differentiated)
+    var filler = Filler(3)
+    var inputs: [HostTensor] = []
+    let rate = try builder.input(.argument("rate"), .f32())
+    inputs.append(filler.uniform(.f32(), 0, 1))
+    for (index, size) in [1, 3, 64, 65, 257, 1000, 5000, 2].enumerated() {
+      let state = try builder.input(.state("w\(index)"), .f32(size))
+      let moment = try builder.input(.state("m\(index)"), .f32(size))
+      let slope = try builder.input(.argument("g\(index)"), .f32(size))
+      inputs += (0..<3).map { _ in filler.uniform(.f32(size), 0.1, 1) }
+      let next = try builder.add(builder.multiply(moment, rate), builder.multiply(slope, slope))
+      let change = try builder.divide(builder.multiply(slope, rate), builder.add(Sqrt(), next))
+      builder.output(.state("m\(index)"), next)
+      builder.output(.state("w\(index)"), try builder.subtract(state, change))
+    }
+    let apart = try FuseElementwise().run(builder.finish())
+    let joined = try FuseHorizontally().run(apart)
+    #expect(joined.nodes.count == 1)
+    for instructionSet in InstructionSet.available {
+      var found: [[[UInt8]]] = []
+      for (graph, threads) in [(apart, 1), (joined, 1), (joined, 2), (joined, 3)] {
+        let backend = try CPUBackend(threads: threads, instructionSet: instructionSet)
+        let loaded = try Loaded(graph, backend, inputs)
+        let executable = try #require(loaded.executable as? CPUExecutable)
+        #expect(executable.launchCount == graph.nodes.count)
+        #expect(executable.plan.stateCopies.isEmpty)
+        _ = loaded.step()
+        found.append(loaded.step())
+      }
+      for other in found.dropFirst() { #expect(other == found[0], "\(instructionSet)") }
+    }
   }
 }

@@ -104,11 +104,11 @@ import Testing
     #expect(
       found == [
         "after simplify", "after expand-gradients", "before fuse-elementwise",
-        "before fuse-epilogues",
+        "before fuse-epilogues", "before fuse-horizontally",
       ])
     #expect(dumps[0].file == "002-simplify.ir" && dumps[0].run == 2)
     #expect(dumps[2].file.hasSuffix("-fuse-elementwise.before.ir"))
-    #expect(try FileIO.list(folder.path).count == 6)
+    #expect(try FileIO.list(folder.path).count == 7)
     // The same graph by its pattern alone.
     let emitted = compile(path, "--batch", "4", "--emit", "ir", "--before", "fuse-el?mentwise")
     #expect(try emitted.output == text(folder.file(dumps[2].file)))

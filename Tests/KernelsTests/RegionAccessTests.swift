@@ -81,6 +81,55 @@ import Testing
     }
   }
 
+  /// Several programs in one launch: each element once, whatever the number of shares.
+  @Test(arguments: Isa.all, [1, 2, 3, 7, 100])
+  func severalProgramsAtOnce(isa: Isa, shares: Int) {
+    let counts = [1, 64, 65, 0, 1000, 4097, 3]
+    var random = Values(UInt64(shares))
+    let inputs = counts.map { Floats(random.floats(max($0, 1))) }
+    let outputs = counts.map { Floats(max($0, 1)) }
+    // x = x + x, in place, and y = 2·x: an element that is done twice is seen.
+    let before = inputs.map { input in (0..<input.count).map { input.pointer[$0] } }
+    let code = [RegionInstruction(.add, destination: 0, a: -1, b: -1)]
+    let reads = UnsafeMutablePointer<RegionInput>.allocate(capacity: counts.count)
+    let writes = UnsafeMutablePointer<RegionOutput>.allocate(capacity: 2 * counts.count)
+    defer {
+      reads.deallocate()
+      writes.deallocate()
+    }
+    code.withPointer { code in
+      let programs = counts.indices.map { index in
+        (reads + index).initialize(to: RegionInput(inputs[index].raw, .full))
+        (writes + 2 * index).initialize(to: RegionOutput(source: 0, inputs[index].raw))
+        (writes + 2 * index + 1).initialize(to: RegionOutput(source: 0, outputs[index].raw))
+        var program = RegionArguments()
+        program.instructions = code
+        program.instructionCount = 1
+        program.inputs = UnsafePointer(reads + index)
+        program.inputCount = 1
+        program.outputs = UnsafePointer(writes + 2 * index)
+        program.outputCount = 2
+        program.registerCount = 1
+        program.count = counts[index]
+        return program
+      }
+      programs.withPointer { list in
+        var arguments = RegionsArguments()
+        arguments.programs = list
+        arguments.programCount = counts.count
+        #expect(arguments.units() == 1 + 1 + 2 + 16 + 65 + 1)
+        #expect(arguments.tasks() == 2)
+        launch(isa.table.regions, arguments, scratch: arguments.scratchBytes(), shares: shares)
+      }
+    }
+    for (index, count) in counts.enumerated() {
+      for i in 0..<count {
+        #expect(inputs[index].pointer[i] == 2 * before[index][i])
+        #expect(outputs[index].pointer[i] == 2 * before[index][i])
+      }
+    }
+  }
+
   /// Basics' definition, restated.
   static func word(_ seed: UInt64, _ step: UInt32, _ stream: UInt32, _ index: Int) -> UInt32 {
     var c: [UInt32] = [UInt32(index / 4), step, stream, 0]

@@ -26,4 +26,18 @@ import Testing
       #expect(plan.arenaBytes < plan.withoutReuseBytes / 2)
     }
   }
+
+  /// Regions at once share bytes as they did one after the other.
+  @Test(arguments: names) func horizontalFusionTakesNoMemory(_ name: String) throws {
+    let source = SourceText(name: "\(name).gan", bytes: try Places.bytes("Graphs/\(name).gan"))
+    let train = try #require(compile(source).program?.train)
+    let pass = FuseHorizontally()
+    let apart = try PassRunner(Pipeline.standard.disabling([pass.name])).run(train.graph).graph
+    let joined = try pass.run(apart)
+    #expect(joined.nodes.count < apart.nodes.count)
+    let (first, second) = (Planner().plan(apart), Planner().plan(joined))
+    try PlanVerifier().verify(second)
+    #expect(second.stateCopies.isEmpty)
+    #expect(second.arenaBytes <= first.arenaBytes)
+  }
 }

@@ -139,6 +139,53 @@ import Testing
     try expectSameResults(other, values(other), steps: 1)
   }
 
+  @Test func regionsOfSeveralShapesUpdateStatesInPlace() throws {
+    let builder = GraphBuilder(name: "two", stage: .fused)
+    let a = try builder.input(.state("a"), .f32(8))
+    let b = try builder.input(.state("b"), .f32(3))
+    let x = try builder.input(.argument("x"), .f32(8))
+    let y = try builder.input(.argument("y"), .f32(3))
+    let rate = try builder.input(.argument("rate"), .f32())
+    let region = Region(
+      inputCount: 5,
+      steps: [
+        .init(Multiply(), [.input(1), .input(4)]), .init(Add(), [.input(0), .step(0)]),
+        .init(Multiply(), [.input(3), .input(4)]), .init(Add(), [.input(2), .step(2)]),
+      ], results: [.step(1), .step(3)])
+    let results = try builder.add(Fused(region: region), [a, x, b, y, rate])
+    builder.output(.state("a"), results[0])
+    builder.output(.state("b"), results[1])
+    let graph = builder.finish()
+    let plan = Planner().plan(graph)
+    #expect(plan.stateCopies.isEmpty)
+    #expect(results.map { plan.placements[$0] } == [.state("a"), .state("b")])
+    try expectSameResults(graph, values(graph))
+  }
+
+  /// Parts run at once: neither may write over what the other one reads.
+  @Test func partsDoNotOverwriteWhatOthersRead() throws {
+    let builder = GraphBuilder(name: "parts", stage: .fused)
+    let a = try builder.input(.state("a"), .f32(8))
+    let x = try builder.input(.argument("x"), .f32(8))
+    let y = try builder.add(Tanh(), x)
+    let region = Region(
+      inputCount: 2,
+      steps: [
+        .init(Add(), [.input(0), .input(1)]), .init(Subtract(), [.input(0), .input(1)]),
+      ], results: [.step(0), .step(1)])
+    let results = try builder.add(Fused(region: region), [a, y])
+    builder.output(.state("a"), results[0])
+    builder.output(.result("r"), results[1])
+    let graph = builder.finish()
+    let plan = Planner().plan(graph)
+    #expect(plan.stateCopies.map(\.state) == ["a"])
+    #expect(plan.placements[results[1]] != plan.placements[y])
+    try expectSameResults(graph, values(graph))
+    var wrong = plan
+    wrong.placements[results[1]] = plan.placements[y]
+    #expect(throws: InternalError.self) { try PlanVerifier().verify(wrong) }
+  }
+
   @Test func aProductIsNotWrittenOverItsOperand() throws {
     let builder = GraphBuilder(name: "power", stage: .fused)
     let weight = try builder.input(.state("w"), .f32(4, 4))
