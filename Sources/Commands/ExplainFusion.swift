@@ -106,7 +106,7 @@ struct FusionExplanation {
 
   private func line(_ refusal: FusionReport.Refusal) -> String {
     var text = "  \(name(refusal.producer)) -> \(name(refusal.consumer)); "
-    if let detail = refusal.reason.detail(words) { text += "\(detail); " }
+    if let detail = refusal.reason.detail(words, byteText) { text += "\(detail); " }
     return text + "\(byteText(refusal.bytes))\n"
   }
 
@@ -222,7 +222,7 @@ struct FusionExplanation {
   private func refusalObject(_ refusal: FusionReport.Refusal) -> JSONValue {
     [
       "reason": .string(refusal.reason.name),
-      "detail": refusal.reason.detail(words).map { .string($0) } ?? .null,
+      "detail": refusal.reason.detail(words, byteText).map { .string($0) } ?? .null,
       "producer": neighbourObject(refusal.producer), "consumer": neighbourObject(refusal.consumer),
       "bytes": .int(refusal.bytes),
     ]

@@ -126,6 +126,11 @@ package struct FuseEpilogues: FusingPass {
       }
       if operation is Fused { throw .rootTaken }
       if operation is Conv2DFilterGradient { throw .filterGradient }
+      if operation is Moments {
+        let batch = graph.type(of: graph.nodes.elements[producer.node].operands[0])
+        let made = graph.type(of: graph.nodes.elements[node].results[0])
+        if made.count == batch.count { throw .batchStatistics(bytes: batch.byteCount) }
+      }
       throw operation is any ReductionOperation ? .reduction : .noEpilogue
     }
     return try Epilogue(

@@ -46,6 +46,8 @@ package enum FusionRefusal: Error, Hashable, Sendable {
 
   /// The producer makes an element of many; it is complete only when all have been read.
   case reduction
+  /// The producer makes the statistics of a batch of so many bytes, which the consumer normalises.
+  case batchStatistics(bytes: Int)
   /// The producer is the gradient of a convolution by its filter: a sum over the pixels of the whole batch.
   case filterGradient
   /// The producer's kernel takes no steps behind it.
@@ -71,6 +73,7 @@ package enum FusionRefusal: Error, Hashable, Sendable {
     case .reductionBetween: "reduction-between"
     case .cycle: "cycle"
     case .reduction: "reduction"
+    case .batchStatistics: "batch-statistics"
     case .filterGradient: "filter-gradient"
     case .noEpilogue: "no-epilogue"
     case .operandShape: "operand-shape"
@@ -92,6 +95,8 @@ package enum FusionRefusal: Error, Hashable, Sendable {
       "the reader also waits for a reduction of what it reads, complete only at its end"
     case .cycle: "the reader also waits for another operation, which waits for what it reads"
     case .reduction: "a reduction is complete only when all of its operand has been read"
+    case .batchStatistics:
+      "no element is normalised before the statistics of the whole batch are complete: it is read twice"
     case .filterGradient:
       "a convolution's gradient by its filter is a sum over the whole batch, complete only at its end"
     case .noEpilogue: "what makes the value takes no steps behind it"
@@ -105,12 +110,16 @@ package enum FusionRefusal: Error, Hashable, Sendable {
     }
   }
 
-  /// What is particular to one pair; nil where the rule says all. `place` makes words of an operation.
-  package func detail(_ place: (OperationLabel) -> String) -> String? {
+  /// What is particular to one pair; nil where the rule says all. `place` makes words of an operation, `size` of a number
+  /// of bytes.
+  package func detail(
+    _ place: (OperationLabel) -> String, _ size: (Int) -> String
+  ) -> String? {
     switch self {
     case .otherShape(let producer, let consumer):
       "\(shapeText(producer)) is read in \(shapeText(consumer))"
     case .tooManySteps(let count, _), .tooManyInputs(let count, _): "\(count) together"
+    case .batchStatistics(let bytes): "the statistics' own pass reads \(size(bytes))"
     case .reductionBetween(let between), .cycle(let between): "through \(place(between))"
     case .operandShape(let shape, let root), .resultShape(let shape, let root):
       "\(shapeText(shape)) in \(shapeText(root))"

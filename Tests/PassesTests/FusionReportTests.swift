@@ -138,6 +138,21 @@ import Testing
         output result "r" %4
       """, ["matmul root-taken fused 128", "sum reduction fused 32"]
     ),
+    // What has the statistics' shape waits for a reduction; what has the batch's reads the batch again.
+    (
+      """
+        input %0 argument "x" : f32[4, 3]
+        %1, %2 = moments(%0) {axes: [0]} : f32[3], f32[3]
+        %3 = sqrt(%2) : f32[3]
+        %4 = subtract(%0, %1) : f32[4, 3]
+        %5 = divide(%4, %3) : f32[4, 3]
+        output result "r" %5
+      """,
+      [
+        "fused other-shape fused 24", "moments reduction fused 24",
+        "moments batch-statistics fused 24",
+      ]
+    ),
     (
       """
         input %0 argument "x" : f32[4, 4]
