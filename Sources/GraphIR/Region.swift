@@ -66,6 +66,16 @@ package struct Region: Hashable, Sendable {
     return needed
   }
 
+  /// Which inputs these references need, directly and through steps.
+  package func neededInputs(_ references: [Reference]) -> [Bool] {
+    var needed = [Bool](repeating: false, count: inputCount)
+    for case .input(let i) in references { needed[i] = true }
+    for (step, isNeeded) in zip(steps, neededSteps(references)) where isNeeded {
+      for case .input(let i) in step.arguments { needed[i] = true }
+    }
+    return needed
+  }
+
   /// The inputs that steps read whole, not an element at the place of their own.
   package var inputsReadWhole: Set<Int> {
     var found = Set<Int>()

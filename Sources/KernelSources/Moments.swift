@@ -1,7 +1,8 @@
 // Mean and variance over the rows of [outer, rows, channels], numerically safe: each chunk of rows,
 // which stays in cache, is read for its mean (of differences from its first row, so that a mean far
-// from zero costs no accuracy) and again for the squared deviations from it; chunks are joined by
-// Chan's formula. `partial` holds, for each outer and chunk, `channels` means and then `channels`
+// from zero costs no accuracy) and again for the squared deviations from it and the plain ones,
+// whose sum is the rounding error of the first pass and corrects both (the corrected two-pass
+// algorithm; Chan, Golub and LeVeque, 1983); chunks are joined by Chan's formula. `partial` holds, for each outer and chunk, `channels` means and then `channels`
 // sums of squared deviations.
 
 import KernelTable
@@ -60,23 +61,28 @@ private func rowMoments(_ x: Source, _ n: Int, _ mean: Target, _ squares: Target
   }
   let m = x[0] + sum / Float(n)
   let v = splat(m)
-  var q0 = splat(0), q1 = splat(0)
+  var q0 = splat(0), q1 = splat(0), e0 = splat(0), e1 = splat(0)
   i = 0
   while i &+ 2 &* width <= n {
     let d0 = load(x + i) - v
     let d1 = load(x + (i &+ width)) - v
     q0 = multiplyAdd(q0, d0, d0)
     q1 = multiplyAdd(q1, d1, d1)
+    e0 = e0 + d0
+    e1 = e1 + d1
     i &+= 2 &* width
   }
   var total = laneSum(q0 + q1)
+  var error = laneSum(e0 + e1)
   while i < n {
     let d = x[i] - m
     total = multiplyAdd(total, d, d)
+    error += d
     i &+= 1
   }
-  mean[0] = m
-  squares[0] = total
+  error /= Float(n)
+  mean[0] = m + error
+  squares[0] = total - error * error * Float(n)
 }
 
 /// Moments of `lanes` columns over n rows.
@@ -105,6 +111,7 @@ private func columnMoments(
     b = splat(0)
     c = splat(0)
     d = splat(0)
+    var ea = splat(0), eb = splat(0), ec = splat(0), ed = splat(0)
     row = x + i
     r = 0
     while r < n {
@@ -116,17 +123,17 @@ private func columnMoments(
       b = multiplyAdd(b, db, db)
       c = multiplyAdd(c, dc, dc)
       d = multiplyAdd(d, dd, dd)
+      ea = ea + da
+      eb = eb + db
+      ec = ec + dc
+      ed = ed + dd
       row += stride
       r &+= 1
     }
-    store(ma, mean + i)
-    store(mb, mean + (i &+ width))
-    store(mc, mean + (i &+ 2 &* width))
-    store(md, mean + (i &+ 3 &* width))
-    store(a, squares + i)
-    store(b, squares + (i &+ width))
-    store(c, squares + (i &+ 2 &* width))
-    store(d, squares + (i &+ 3 &* width))
+    storeCorrected(ma, a, ea, count, mean + i, squares + i)
+    storeCorrected(mb, b, eb, count, mean + (i &+ width), squares + (i &+ width))
+    storeCorrected(mc, c, ec, count, mean + (i &+ 2 &* width), squares + (i &+ 2 &* width))
+    storeCorrected(md, d, ed, count, mean + (i &+ 3 &* width), squares + (i &+ 3 &* width))
     i &+= 4 &* width
   }
   while i < lanes {
@@ -141,23 +148,34 @@ private func columnMoments(
     }
     let m = a0 + a / splat(count)
     a = splat(0)
+    var e = splat(0)
     r = 0
     while r < n {
       let at = x + (r &* stride &+ i)
       let d = (single ? splat(at[0]) : load(at)) - m
       a = multiplyAdd(a, d, d)
+      e = e + d
       r &+= 1
     }
     if single {
-      mean[i] = m[0]
-      squares[i] = a[0]
+      let error = e[0] / count
+      mean[i] = m[0] + error
+      squares[i] = a[0] - error * error * count
       i &+= 1
     } else {
-      store(m, mean + i)
-      store(a, squares + i)
+      storeCorrected(m, a, e, count, mean + i, squares + i)
       i &+= width
     }
   }
+}
+
+/// Stores a mean and a sum of squared deviations, `error` being the sum of the plain deviations.
+@inline(__always) private func storeCorrected(
+  _ m: Vector, _ total: Vector, _ error: Vector, _ count: Float, _ mean: Target, _ squares: Target
+) {
+  let e = error / splat(count)
+  store(m + e, mean)
+  store(total - e * e * splat(count), squares)
 }
 
 /// Joins the chunks in order: with d = mean_b − mean, mean += d·n_b/n, M += M_b + d²·n_a·n_b/n.

@@ -1,5 +1,5 @@
-// Lowers element-wise work: single operations, fused regions. In: a node. Out: a launch for each shape among its results,
-// and one ahead for arithmetic on scalars in double precision.
+// Lowers element-wise work: single operations, fused regions. In: a node. Out: one launch for all shapes among its results
+// where none lies over what makes another, and one ahead for arithmetic on scalars in double precision.
 
 import Basics
 import GraphIR
@@ -25,34 +25,55 @@ func emitRegion(
   }
   var shapes: [[Int]] = []
   for result in results where !shapes.contains(result.shape) { shapes.append(result.shape) }
-  var late: [(from: DeviceTensor, to: DeviceTensor)] = []
-  for (position, shape) in shapes.enumerated() {
-    var chosen: [(index: Int, tensor: DeviceTensor)] = []
-    for index in results.indices where results[index].shape == shape {
-      var target = results[index]
-      // A result may lie over an operand that a later launch still reads.
-      if position < shapes.count - 1, inputs.contains(where: { node.overlaps($0, target) }) {
-        target = node.temporary(target.type)
-        late.append((target, results[index]))
-      }
-      chosen.append((index, target))
-    }
-    let code = try RegionCode(
+  let groups = shapes.map { shape in results.indices.filter { results[$0].shape == shape } }
+  func code(_ group: [Int], _ targets: [DeviceTensor]) throws(EnvironmentFailure) -> RegionCode {
+    try RegionCode(
       node, region, inputs: inputs.map { .tensor($0) }, inputTypes: inputs.map(\.type),
-      results: chosen, shape: shape)
-    launch(node, code)
+      results: group.map { ($0, targets[$0]) }, shape: targets[group[0]].shape)
   }
-  for (from, to) in late { node.copy(from: from, to: to) }
+  /// Whether a result lies over what one of these groups reads.
+  func isRead(_ result: DeviceTensor, by groups: [[Int]]) -> Bool {
+    let read = region.neededInputs(groups.joined().map { region.results[$0] })
+    return zip(inputs, read).contains { $1 && node.overlaps($0, result) }
+  }
+  let areApart = groups.indices.allSatisfy { index in
+    let others = groups.indices.filter { $0 != index }.map { groups[$0] }
+    return groups[index].allSatisfy { !isRead(results[$0], by: others) }
+  }
+  if areApart {
+    var codes: [RegionCode] = []
+    for group in groups { codes.append(try code(group, results)) }
+    return launch(node, codes)
+  }
+  var targets = results
+  for (position, group) in groups.enumerated() {
+    for index in group where isRead(results[index], by: Array(groups[(position + 1)...])) {
+      targets[index] = node.temporary(results[index].type)
+    }
+    launch(node, [try code(group, targets)])
+  }
+  for (target, result) in zip(targets, results) where target != result {
+    node.copy(from: target, to: result)
+  }
 }
 
-private func launch(_ node: NodeLowering, _ code: RegionCode) {
-  let count = code.shape.reduce(1, *)
-  let width = code.width(upTo: node.traits.vectorWidth, count: count)
-  var kernel = node.itemKernel("region", count: count / width)
-  if width > 1 { kernel.line("const uint e = i * \(width)u;") }
-  code.write(
-    into: &kernel, at: ElementPlace(flat: width > 1 ? "e" : "i", column: nil), width: width)
-  node.each(count / width, kernel)
+/// One launch for regions that know nothing of each other: the items of one after those of the other.
+private func launch(_ node: NodeLowering, _ codes: [RegionCode]) {
+  var kernel = KernelText("region")
+  kernel.line("const uint item = get_global_id(0);")
+  var items = 0
+  for code in codes {
+    let count = code.shape.reduce(1, *)
+    let width = code.width(upTo: node.traits.vectorWidth, count: count)
+    let first = items
+    items += count / width
+    kernel.block("\(first == 0 ? "" : "else ")if (item < \(items)u)") { kernel in
+      let own = first == 0 ? "item" : "(item - \(first)u)"
+      kernel.line("const uint i = \(width == 1 ? own : "\(own) * \(width)u");")
+      code.write(into: &kernel, at: ElementPlace(flat: "i", column: nil), width: width)
+    }
+  }
+  node.each(items, kernel)
 }
 
 /// Moves the steps that touch f64, and those that they depend on, into a launch of their own ahead; what others read of

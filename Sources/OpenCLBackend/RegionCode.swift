@@ -60,8 +60,12 @@ struct RegionCode {
 
   private func allows(_ width: Int, _ count: Int) -> Bool {
     let whole = region.inputsReadWhole
-    guard count % width == 0, !types.contains(where: { $0.element == .f64 }) else { return false }
-    for (index, input) in inputs.enumerated() where !whole.contains(index) {
+    let steps = zip(types, neededSteps())
+    guard count % width == 0, !steps.contains(where: { $1 && $0.element == .f64 }) else {
+      return false
+    }
+    let needed = region.neededInputs(results.map { region.results[$0.index] })
+    for (index, input) in inputs.enumerated() where needed[index] && !whole.contains(index) {
       guard case .tensor(let tensor) = input, tensor.splat == nil else { continue }
       if tensor.type.element == .f64 { return false }
       if !access(tensor).allows(width: width) { return false }
@@ -113,7 +117,7 @@ struct RegionCode {
     _ register: String?
   ) -> [String] {
     let whole = region.inputsReadWhole
-    let used = usedInputs(needed)
+    let used = region.neededInputs(results.map { region.results[$0.index] })
     return inputs.indices.map { index in
       guard used[index] else { return "" }
       switch inputs[index] {
@@ -134,16 +138,5 @@ struct RegionCode {
 
   private func neededSteps() -> [Bool] {
     region.neededSteps(results.map { region.results[$0.index] })
-  }
-
-  private func usedInputs(_ needed: [Bool]) -> [Bool] {
-    var used = [Bool](repeating: false, count: inputs.count)
-    for (index, step) in region.steps.enumerated() where needed[index] {
-      for case .input(let i) in step.arguments { used[i] = true }
-    }
-    for result in results {
-      if case .input(let i) = region.results[result.index] { used[i] = true }
-    }
-    return used
   }
 }

@@ -321,8 +321,8 @@ import Testing
         let executable = try #require(loaded.executable as? CPUExecutable)
         #expect(executable.launchCount == graph.nodes.count)
         #expect(executable.plan.stateCopies.isEmpty)
-        _ = loaded.step()
-        found.append(loaded.step())
+        _ = try loaded.step()
+        found.append(try loaded.step())
       }
       for other in found.dropFirst() { #expect(other == found[0], "\(instructionSet)") }
     }

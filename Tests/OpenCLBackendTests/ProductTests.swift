@@ -74,7 +74,8 @@ import Testing
     ] {
       for bias in [[n], [m, n]] {
         try expectAgreement(
-          try FusedGraphs.fused(operation, Self.operands(operation, m, k, n), bias: bias), "\(m) \(n)")
+          try FusedGraphs.fused(operation, Self.operands(operation, m, k, n), bias: bias),
+          "\(m) \(n)")
       }
     }
   }
@@ -160,7 +161,8 @@ import Testing
         let shape = try operation.inferTypes(operands)[0].shape
         for bias in [[shape[3]], shape] {
           try expectAgreement(
-            try FusedGraphs.fused(operation, operands, bias: bias), "\(operation.mnemonic) \(g) \(bias)")
+            try FusedGraphs.fused(operation, operands, bias: bias),
+            "\(operation.mnemonic) \(g) \(bias)")
         }
       }
     }

@@ -77,7 +77,8 @@ import Testing
     let (g, points) = Self.geometries[index]
     var batch = DeviceHarness.Batch()
     for count in points {
-      #expect(WinogradForm(try g.sizes, .forward, points: count) != nil, "the form is what is tested")
+      #expect(
+        WinogradForm(try g.sizes, .forward, points: count) != nil, "the form is what is tested")
       for (operation, operands) in try Self.operations(g, count) {
         try batch.add(operation, operands)
       }
