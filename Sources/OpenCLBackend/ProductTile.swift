@@ -29,7 +29,8 @@ package struct ProductTile: Hashable, Sendable {
     if traits.runsItemsInTurn {
       // Both operands' blocks and the sums.
       let floats = rows * depth + columns * depth + rows * columns
-      return itemColumns % traits.vectorWidth == 0 && 4 * floats <= traits.localBytes
+      return itemColumns % traits.vectorWidth == 0 && depth % 16 == 0
+        && 4 * floats <= traits.localBytes
     }
     return items <= traits.groupLimit && itemColumns % Self.groupVector == 0
       && 4 * depth * (rows + Self.rowPadding + columns) <= traits.localBytes
@@ -108,7 +109,9 @@ package struct TileTable: Hashable, Sendable {
         rows: rows * high, columns: columns * wide, depth: depth, itemRows: high,
         itemColumns: wide)
     }
-    return [tile(16, 4, 256), tile(8, 4, 256), tile(8, 4, 128), tile(4, 2, 128)]
+    return [
+      tile(16, 4, 256), tile(8, 4, 256), tile(8, 4, 128), tile(4, 2, 128), tile(2, 2, 64),
+    ]
   }
 
   private static func groupCandidates(_ key: ProductClass) -> [ProductTile] {
@@ -116,9 +119,10 @@ package struct TileTable: Hashable, Sendable {
     let middle = ProductTile(rows: 64, columns: 64, depth: 16, itemRows: 4, itemColumns: 4)
     let high = ProductTile(rows: 128, columns: 64, depth: 8, itemRows: 8, itemColumns: 4)
     let low = ProductTile(rows: 32, columns: 32, depth: 16, itemRows: 2, itemColumns: 4)
+    let few = ProductTile(rows: 32, columns: 32, depth: 8, itemRows: 4, itemColumns: 4)
     switch key {
-    case .large, .largePatches, .winograd: return [wide, high, middle, low]
-    case .narrow, .narrowPatches, .small, .smallPatches: return [middle, low, high, wide]
+    case .large, .largePatches, .winograd: return [wide, high, middle, low, few]
+    case .narrow, .narrowPatches, .small, .smallPatches: return [middle, low, high, wide, few]
     }
   }
 
@@ -126,7 +130,7 @@ package struct TileTable: Hashable, Sendable {
   private static func least(_ traits: DeviceTraits) -> ProductTile {
     traits.runsItemsInTurn
       ? ProductTile(
-        rows: 4, columns: traits.vectorWidth, depth: 32, itemRows: 4,
+        rows: 4, columns: traits.vectorWidth, depth: 16, itemRows: 4,
         itemColumns: traits.vectorWidth)
       : ProductTile(rows: 4, columns: 4, depth: 8, itemRows: 4, itemColumns: 4)
   }

@@ -50,7 +50,9 @@ struct TurnProduct {
       streams = true
       vectors = divisor(of: product.columns / lanes, itemRows <= 6 ? 4 : 2)
       groupColumns = vectors * lanes
-      let most = min(1024, product.columns * product.batch / wanted)
+      // The sums are in local memory until they are finished.
+      let most = min(
+        1024, product.columns * product.batch / wanted, node.traits.localBytes / (4 * itemRows))
       while 2 * groupColumns <= most { groupColumns *= 2 }
     }
     parts = ProductParts(
