@@ -127,7 +127,8 @@ let package = Package(
     .testTarget(
       name: "CommandsTests",
       dependencies: [
-        "Commands", "CommandSupport", "TestSupport", "Elaboration", "Passes", "Training",
+        "Commands", "CommandSupport", "TestSupport", "Elaboration", "OpenCLBackend", "Passes",
+        "Training",
       ]),
   ],
   swiftLanguageModes: [.v6]
