@@ -160,6 +160,8 @@ int32_t opencl_get_number(opencl_handle device, opencl_number number, uint64_t *
   case opencl_number_local_bytes: return long_number(device, CL_DEVICE_LOCAL_MEM_SIZE, value);
   case opencl_number_work_group_size:
     return size_number(device, CL_DEVICE_MAX_WORK_GROUP_SIZE, value);
+  case opencl_number_parameter_bytes:
+    return size_number(device, CL_DEVICE_MAX_PARAMETER_SIZE, value);
   case opencl_number_float_vector_width:
     return unsigned_number(device, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, value);
   case opencl_number_unified_memory:

@@ -36,6 +36,9 @@ package enum CheckCommand {
     let path = arguments.positionals[0]
     var source = try ProgramSource(path: path, settings: settings)
     let isOfOptimizations = arguments.has("--optimizations")
+    if arguments.has("--gradients"), try BackendChoice(arguments) != .cpu {
+      throw UsageError("--gradients are computed in Double, on no backend; leave out --backend")
+    }
     let isOfDevice =
       try BackendChoice(arguments) != .cpu && !isOfOptimizations && !arguments.has("--gradients")
     guard isOfOptimizations || isOfDevice || arguments.has("--gradients") else {

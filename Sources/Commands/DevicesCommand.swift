@@ -20,8 +20,8 @@ package enum DevicesCommand {
     ])
 
   package static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
+    if arguments.has("--self-test") { return try selfTest(arguments, console) }
     let choice = try BackendChoice(arguments)
-    if arguments.has("--self-test") { return try selfTest(arguments, choice, console) }
     let asJSON = arguments.has("--json")
     if choice == .cpu {
       let cpu = try Workplace.makeBackend(arguments)
@@ -50,8 +50,14 @@ package enum DevicesCommand {
 
   /// All devices, or the one that is asked for.
   private static func chosen(_ choice: BackendChoice) throws(EnvironmentFailure) -> [OpenCLDevice] {
-    if case .opencl(let index?) = choice { return [try OpenCLBackend.device(at: index)] }
-    return try OpenCLLibrary.devices()
+    switch choice {
+    case .opencl(let index?): return [try OpenCLBackend.device(at: index)]
+    case .opencl(nil):
+      // Throws where there is none.
+      _ = try OpenCLBackend.device(at: nil)
+      return try OpenCLLibrary.devices()
+    case .cpu: return try OpenCLLibrary.devices()
+    }
   }
 
   private static func text(_ device: OpenCLDevice) -> String {
@@ -81,14 +87,12 @@ package enum DevicesCommand {
   // MARK: The self-test
 
   private static func selfTest(
-    _ arguments: ParsedArguments, _ choice: BackendChoice, _ console: Console
+    _ arguments: ParsedArguments, _ console: Console
   ) throws -> Int32 {
-    let device =
-      if case .opencl(let index) = choice {
-        try OpenCLBackend.device(at: index)
-      } else {
-        try OpenCLBackend.device(at: nil)
-      }
+    guard case .opencl(let index) = try BackendChoice(arguments, default: .opencl(nil)) else {
+      throw UsageError("--self-test is of a device of OpenCL: --backend opencl:INDEX")
+    }
+    let device = try OpenCLBackend.device(at: index)
     let test = DeviceSelfTest(
       reference: try CPUBackend(), device: try Workplace.openCLBackend(device),
       bound: OperationBounds.bound)
@@ -98,13 +102,14 @@ package enum DevicesCommand {
       console.print("\(device.name), against the CPU\n")
       console.print(line("operation", "samples", "difference", "bound", ""))
     }
-    test.run { row in
+    let products = try ProductClass.allCases.map { try Tuning.graph(of: $0) }
+    test.run(larger: products) { row in
       rows.append(row)
       console.print(asJSON ? json(row).text() + "\n" : text(row))
     }
     let failed = rows.count { !$0.passed }
     if !asJSON {
-      console.print("\(rows.count - failed) of \(rows.count) operations agree\n")
+      console.print("\(rows.count - failed) of \(rows.count) operations and products agree\n")
     }
     return failed == 0 ? ExitCode.done : ExitCode.checkFailed
   }

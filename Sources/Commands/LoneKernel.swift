@@ -158,6 +158,7 @@ struct LoneKernel {
     func run() throws -> Double {
       let began = monotonicNanoseconds()
       try executable.run()
+      try executable.wait()
       return Double(max(1, monotonicNanoseconds() - began)) * 1e-9
     }
     try BenchCommand.warmUp(seconds: runs == nil ? 0.05 : 0, run)

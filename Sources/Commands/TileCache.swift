@@ -12,7 +12,7 @@ struct TileCache {
   init?(_ device: OpenCLDevice) throws(EnvironmentFailure) {
     let environment = processEnvironment()
     let folder: String
-    if let cache = environment["XDG_CACHE_HOME"], !cache.isEmpty {
+    if let cache = environment["XDG_CACHE_HOME"], cache.hasPrefix("/") {
       folder = cache
     } else if let home = environment["HOME"], !home.isEmpty {
       folder = home + "/.cache"
@@ -31,11 +31,7 @@ struct TileCache {
 
   func write(_ table: TileTable) throws(EnvironmentFailure) {
     let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
-    var made = ""
-    for part in folder where !part.isEmpty {
-      made += "/" + part
-      if !FileIO.isDirectory(made) { try FileIO.createDirectory(made) }
-    }
+    try FileIO.createDirectory(folder.joined(separator: "/"))
     try FileIO.writeAtomically(Array(table.text.utf8), to: path)
   }
 }

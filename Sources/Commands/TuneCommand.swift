@@ -18,16 +18,17 @@ package enum TuneCommand {
       throw UsageError("the backend cpu has nothing to tune; name a device: --backend opencl:INDEX")
     }
     let device = try OpenCLBackend.device(at: index)
+    let cache = try TileCache(device)
+    guard cache != nil || arguments.has("--dry-run") else {
+      throw EnvironmentFailure(
+        "there is no folder to keep the tiles in", help: "set HOME or XDG_CACHE_HOME")
+    }
     let asJSON = arguments.has("--json")
     if !asJSON { console.print("\(device.name), driver \(device.driver)\n") }
     let table = try Tuning(device: device).run { trial in
       console.print(asJSON ? json(trial).text() + "\n" : text(trial))
     }
-    guard !arguments.has("--dry-run") else { return ExitCode.done }
-    guard let cache = try TileCache(device) else {
-      throw EnvironmentFailure(
-        "there is no folder to keep the tiles in", help: "set HOME or XDG_CACHE_HOME")
-    }
+    guard let cache, !arguments.has("--dry-run") else { return ExitCode.done }
     try cache.write(table)
     console.message("kept in \(cache.path)\n")
     return ExitCode.done

@@ -81,6 +81,8 @@ private func rowMoments(_ x: Source, _ n: Int, _ mean: Target, _ squares: Target
     i &+= 1
   }
   error /= Float(n)
+  // Around an infinite mean there is nothing to correct.
+  if !error.isFinite { error = 0 }
   mean[0] = m + error
   squares[0] = total - error * error * Float(n)
 }
@@ -158,7 +160,7 @@ private func columnMoments(
       r &+= 1
     }
     if single {
-      let error = e[0] / count
+      let error = e[0].isFinite ? e[0] / count : 0
       mean[i] = m[0] + error
       squares[i] = a[0] - error * error * count
       i &+= 1
@@ -173,7 +175,9 @@ private func columnMoments(
 @inline(__always) private func storeCorrected(
   _ m: Vector, _ total: Vector, _ error: Vector, _ count: Float, _ mean: Target, _ squares: Target
 ) {
-  let e = error / splat(count)
+  // Around an infinite mean there is nothing to correct.
+  var e = error / splat(count)
+  e.replace(with: splat(0), where: e - e .!= splat(0))
   store(m + e, mean)
   store(total - e * e * splat(count), squares)
 }

@@ -13,17 +13,21 @@ package struct DeviceTraits: Hashable, Sendable {
   package var localBytes: Int
   /// Work-items of the largest work-group.
   package var groupLimit: Int
+  /// Bytes of all parameters of a kernel; OpenCL 1.2 promises 1024.
+  package var parameterBytes: Int
   /// Lanes of a vector of floats that one work-item should compute with: a power of two up to 16.
   package var vectorWidth: Int
   /// Whether the device computes in double precision, which schedules of optimisers are written in.
   package var hasDouble: Bool
 
   package init(
-    kind: Kind, localBytes: Int, groupLimit: Int, vectorWidth: Int, hasDouble: Bool
+    kind: Kind, localBytes: Int, groupLimit: Int, parameterBytes: Int = 1024, vectorWidth: Int,
+    hasDouble: Bool
   ) {
     self.kind = kind
     self.localBytes = localBytes
     self.groupLimit = groupLimit
+    self.parameterBytes = parameterBytes
     self.vectorWidth = vectorWidth
     self.hasDouble = hasDouble
   }
@@ -38,6 +42,9 @@ package struct DeviceTraits: Hashable, Sendable {
   /// A processor runs the items of a group one after the other: it is better off with one item that does the
   /// group's work in vectors, and barriers cost it its registers.
   package var runsItemsInTurn: Bool { kind == .cpu }
+
+  /// How many buffers a kernel can be given: each is a pointer and an index.
+  var bufferLimit: Int { max(8, parameterBytes / 16) }
 
   /// Work-items of a group where each has one element or vector of its own.
   package var itemsPerGroup: Int { min(groupLimit, runsItemsInTurn ? 64 : 256) }

@@ -19,9 +19,12 @@ struct DotProduct {
     if node.traits.runsItemsInTurn { launchInTurn() } else { launchGroups() }
   }
 
-  private func begin(_ family: String) -> KernelText {
+  private func begin(_ family: String, rows: Int) -> KernelText {
     var kernel = KernelText(family)
-    if product.batch > 1 { kernel.line("const uint batch = get_group_id(1);") }
+    // All groups along the first dimension, because drivers limit the others.
+    let groups = (product.rows + rows - 1) / rows
+    kernel.line("const uint group = get_group_id(0)\(product.batch > 1 ? " % \(groups)u" : "");")
+    if product.batch > 1 { kernel.line("const uint batch = get_group_id(0) / \(groups)u;") }
     func offset(_ operand: ProductOperand) -> String {
       operand.batchStride == 0 ? "" : " + batch * \(operand.batchStride)u"
     }
@@ -42,9 +45,9 @@ struct DotProduct {
   private func launchInTurn() {
     let lanes = node.traits.vectorWidth
     let groupRows = max(1, min(64, product.rows * product.batch / 32 / lanes * lanes))
-    var kernel = begin("dot")
+    var kernel = begin("dot", rows: groupRows)
     kernel.line("__local float sums[\(groupRows)];")
-    kernel.line("const uint row0 = get_group_id(0) * \(groupRows)u;")
+    kernel.line("const uint row0 = group * \(groupRows)u;")
     kernel.line("const int rows = (int)min(\(groupRows)u, \(product.rows)u - row0);")
     kernel.block("for (int r = 0; r < rows; r++)") { kernel in
       kernel.lines(product.a.outerSetup("row0 + (uint)r", "a"))
@@ -52,7 +55,7 @@ struct DotProduct {
     }
     finish(&kernel, groupRows, lanes)
     node.launch(
-      kernel, global: [(product.rows + groupRows - 1) / groupRows, product.batch], local: [1])
+      kernel, global: [(product.rows + groupRows - 1) / groupRows * product.batch], local: [1])
   }
 
   /// sums[r] = Σ terms, piece by piece of what are neighbours in both operands.
@@ -148,11 +151,11 @@ struct DotProduct {
     var lanes = product.rows * product.batch < 2048 && product.depth > 512 ? items : 32
     while lanes > 1, lanes > items || lanes / 2 >= product.depth { lanes /= 2 }
     let rows = items / lanes
-    var kernel = begin("dot")
+    var kernel = begin("dot", rows: rows)
     kernel.line("__local float sums[\(items)];")
     kernel.line("const uint item = get_local_id(0);")
     kernel.line("const uint lane = item % \(lanes)u;")
-    kernel.line("const uint row = get_group_id(0) * \(rows)u + item / \(lanes)u;")
+    kernel.line("const uint row = group * \(rows)u + item / \(lanes)u;")
     kernel.line("float sum_here = 0.0f;")
     kernel.block("if (row < \(product.rows)u)") { kernel in
       kernel.lines(product.a.outerSetup("row", "a"))
@@ -178,6 +181,6 @@ struct DotProduct {
       store.write(into: &kernel, "sum", at: ElementPlace(flat: "flat", column: nil), width: 1)
     }
     let groups = (product.rows + rows - 1) / rows
-    node.launch(kernel, global: [groups * items, product.batch], local: [items])
+    node.launch(kernel, global: [groups * product.batch * items], local: [items])
   }
 }

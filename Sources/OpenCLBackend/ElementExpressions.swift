@@ -34,7 +34,8 @@ func cLiteral(_ x: Double, _ element: ElementType, _ width: Int = 1) -> String {
   case .i32, .bool:
     // The least number has no positive twin.
     let value = x.isNaN ? 0 : Int64(max(-2_147_483_648, min(2_147_483_647, x)))
-    text = value == -2_147_483_648 ? "(-2147483647 - 1)" : "\(value)"
+    text =
+      value == -2_147_483_648 ? "(-2147483647 - 1)" : value < 0 ? "(\(value))" : "\(value)"
     return width == 1 ? text : "(\(cType(element, width)))(\(text))"
   }
   let signed = x.sign == .minus && !x.isNaN ? "-\(text)" : text
@@ -204,7 +205,9 @@ enum ElementExpressions {
   private static let bceClamped: ElementExpression = { step in
     let (p, t) = (step.arguments[0], step.arguments[1])
     let (one, least) = (step.literal(1), step.literal(-100))
-    return "-(\(t) * fmax(log(\(p)), \(least)) + (\(one) - \(t)) * fmax(log1p(-\(p)), \(least)))"
+    // C's fmax drops NaN; these keep it.
+    func atLeast(_ x: String) -> String { chosen(step, "\(x) < \(least)", least, x) }
+    return "-(\(t) * \(atLeast("log(\(p))")) + (\(one) - \(t)) * \(atLeast("log1p(-\(p))")))"
   }
 
   private static let convert: ElementExpression = { step in

@@ -10,8 +10,6 @@ let productRoots: [(any Operation.Type, RootEmitter)] = [
   (Conv2DInputGradient.self, emitConv2DInputGradient),
   (Conv2DFilterGradient.self, emitConv2DFilterGradient),
 ]
-let productEmitters: [(any Operation.Type, NodeEmitter)] = []
-
 private let emitMatMul: RootEmitter = { (node, epilogue) throws(EnvironmentFailure) in
   guard let operation = node.operation as? MatMul else { return }
   let (a, b) = (node.operands[0], node.operands[1])

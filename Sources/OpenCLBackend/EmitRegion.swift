@@ -23,9 +23,14 @@ func emitRegion(
   if results.contains(where: { $0.count > 1 }) {
     try hoistDoubles(node, &region, &inputs)
   }
-  var shapes: [[Int]] = []
-  for result in results where !shapes.contains(result.shape) { shapes.append(result.shape) }
-  let groups = shapes.map { shape in results.indices.filter { results[$0].shape == shape } }
+  // What has no step in common and what is of another shape is computed by items of its own.
+  let groups = region.parts().flatMap { part in
+    var shapes: [[Int]] = []
+    for index in part.results where !shapes.contains(results[index].shape) {
+      shapes.append(results[index].shape)
+    }
+    return shapes.map { shape in part.results.filter { results[$0].shape == shape } }
+  }
   func code(_ group: [Int], _ targets: [DeviceTensor]) throws(EnvironmentFailure) -> RegionCode {
     try RegionCode(
       node, region, inputs: inputs.map { .tensor($0) }, inputTypes: inputs.map(\.type),
@@ -57,8 +62,28 @@ func emitRegion(
   }
 }
 
-/// One launch for regions that know nothing of each other: the items of one after those of the other.
+/// Launches for regions that know nothing of each other: as few as the device's limit on a kernel's parameters allows.
 private func launch(_ node: NodeLowering, _ codes: [RegionCode]) {
+  var together: [RegionCode] = []
+  for code in codes {
+    let more = together + [code]
+    if !together.isEmpty, kernel(node, more).text.parameters.count > node.traits.bufferLimit {
+      let (text, items) = kernel(node, together)
+      node.each(items, text)
+      together = [code]
+    } else {
+      together = more
+    }
+  }
+  guard !together.isEmpty else { return }
+  let (text, items) = kernel(node, together)
+  node.each(items, text)
+}
+
+/// A kernel whose items do the places of one region after those of the other.
+private func kernel(
+  _ node: NodeLowering, _ codes: [RegionCode]
+) -> (text: KernelText, items: Int) {
   var kernel = KernelText("region")
   kernel.line("const uint item = get_global_id(0);")
   var items = 0
@@ -73,7 +98,7 @@ private func launch(_ node: NodeLowering, _ codes: [RegionCode]) {
       code.write(into: &kernel, at: ElementPlace(flat: "i", column: nil), width: width)
     }
   }
-  node.each(items, kernel)
+  return (kernel, items)
 }
 
 /// Moves the steps that touch f64, and those that they depend on, into a launch of their own ahead; what others read of

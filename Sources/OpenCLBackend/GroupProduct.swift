@@ -33,7 +33,7 @@ struct GroupProduct {
       let down = (product.rows + tile.rows - 1) / tile.rows
       node.launch(
         kernel(store, parts),
-        global: [across * tile.items, down, product.batch * parts.count], local: [tile.items])
+        global: [across * down * product.batch * parts.count * tile.items], local: [tile.items])
     }
   }
 

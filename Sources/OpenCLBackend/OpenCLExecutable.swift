@@ -82,6 +82,8 @@ package final class OpenCLExecutable: Executable, Profiling {
     try OpenCLLibrary.check(opencl_flush(context.queue), "starting the kernels")
   }
 
+  package func wait() throws(EnvironmentFailure) { try context.finish("running the kernels") }
+
   private func writeInputs() throws(EnvironmentFailure) {
     for index in changed.indices where changed[index] {
       try addresses.input(index)?.write(UnsafeRawBufferPointer(staging[index]), "an input")

@@ -4,14 +4,19 @@ import Basics
 import COpenCL
 
 package enum OpenCLLibrary {
+  /// Opened once, by whichever thread comes first.
+  private static let opened = opencl_open()
+
   /// Opens the loader; says what is missing where that fails.
   package static func open() throws(EnvironmentFailure) {
-    switch opencl_open() {
+    switch opened {
     case opencl_open_done: return
     case opencl_open_no_headers:
       throw EnvironmentFailure(
         "this program was built without OpenCL's headers",
-        help: "install them (Debian: opencl-headers) and build again")
+        help:
+          "install them (Debian: opencl-headers), touch Sources/COpenCL/opencl_shim.c and build again"
+      )
     case opencl_open_too_old:
       throw EnvironmentFailure(
         "the OpenCL loader is older than OpenCL 1.2: \(String(cString: opencl_open_message()))",
@@ -29,14 +34,21 @@ package enum OpenCLLibrary {
   package static func devices() throws(EnvironmentFailure) -> [OpenCLDevice] {
     try open()
     var found: [OpenCLDevice] = []
+    var failure: EnvironmentFailure?
     for platform in try handles("the platforms", { opencl_platforms($0, $1, $2) }) {
-      let devices = try handles("the devices of a platform") {
-        opencl_devices(platform, $0, $1, $2)
-      }
-      for device in devices {
-        found.append(OpenCLDevice(handle: device, platform: platform, index: found.count))
+      do throws(EnvironmentFailure) {
+        let devices = try handles("the devices of \(OpenCLDevice.name(ofPlatform: platform))") {
+          opencl_devices(platform, $0, $1, $2)
+        }
+        for device in devices {
+          found.append(OpenCLDevice(handle: device, platform: platform, index: found.count))
+        }
+      } catch {
+        failure = error
       }
     }
+    // A broken driver hides the others' devices only where there are none.
+    if found.isEmpty, let failure { throw failure }
     return found
   }
 
@@ -91,7 +103,7 @@ package struct OpenCLDevice {
   /// Such as `OpenCL 3.0 PoCL …`.
   package var version: String { text(opencl_text_device_version) }
   package var driver: String { text(opencl_text_driver_version) }
-  package var platformName: String { text(opencl_text_platform_name, of: platform) }
+  package var platformName: String { OpenCLDevice.name(ofPlatform: platform) }
   package var computeUnits: Int { number(opencl_number_compute_units) }
   package var clockMegahertz: Int { number(opencl_number_clock_megahertz) }
   package var globalBytes: Int { number(opencl_number_global_bytes) }
@@ -109,16 +121,21 @@ package struct OpenCLDevice {
     return DeviceTraits(
       kind: kind, localBytes: number(opencl_number_local_bytes),
       groupLimit: max(1, number(opencl_number_work_group_size)),
+      parameterBytes: max(1024, number(opencl_number_parameter_bytes)),
       // Two registers' worth keep a processor's units busy; a GPU loads four floats at once.
       vectorWidth: kind == .cpu ? min(16, 2 * width) : 4,
       hasDouble: text(opencl_text_extensions).contains("cl_khr_fp64"))
   }
 
-  private func text(_ what: opencl_text, of handle: opencl_handle? = nil) -> String {
+  static func name(ofPlatform platform: opencl_handle) -> String {
+    text(opencl_text_platform_name, of: platform)
+  }
+
+  private func text(_ what: opencl_text) -> String { OpenCLDevice.text(what, of: handle) }
+
+  private static func text(_ what: opencl_text, of handle: opencl_handle) -> String {
     var buffer = [CChar](repeating: 0, count: 16_384)
-    guard opencl_get_text(handle ?? self.handle, what, &buffer, buffer.count) == 0 else {
-      return ""
-    }
+    guard opencl_get_text(handle, what, &buffer, buffer.count) == 0 else { return "" }
     let bytes = buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
     let text = String(decoding: bytes, as: UTF8.self)
     // Some drivers put blanks around.

@@ -21,17 +21,23 @@ package enum OperationBounds {
   package static func bound(of operation: any Operation) -> Double {
     switch operation {
     case let fused as Fused:
-      // What a root's roundings become in the steps behind it.
-      return 2 * max(elementwise, functions, fused.root.map { bound(of: $0.operation) } ?? 0)
+      // What the steps behind make of the roundings before them.
+      let steps = fused.region.steps.map { bound(of: $0.operation.operation) }
+      let root = fused.root.map { bound(of: $0.operation) } ?? 0
+      return 2 * max(root, steps.max() ?? 0)
     case let convolution as any ConvolutionOperation:
       return convolution.method == .direct ? products : winograd
     case is MatMul: return products
     case is Sum, is Moments, is AvgPool, is AvgPoolGradient, is ScatterAddRows: return sums
-    case is Softmax, is LogSoftmax, is Power, is Erf, is RandomNormal: return functions
-    case is RandomUniform, is Iota, is Transpose, is Reshape, is Broadcast, is Concat, is Slice,
-      is Max, is ArgMax, is MaxPool, is OneHot, is GatherRows, is UpsampleNearest, is Compare:
+    case is Softmax, is LogSoftmax, is Power, is Erf, is RandomNormal, is Exp, is Log, is Tanh,
+      is Sigmoid, is Softplus, is Elu, is BceWithLogits, is BceClamped, is Modulo:
+      return functions
+    case is RandomUniform, is Constant, is Iota, is Transpose, is Reshape, is Broadcast, is Concat,
+      is Slice, is Pad, is Max, is ArgMax, is MaxPool, is MaxPoolGather, is OneHot, is GatherRows,
+      is UpsampleNearest, is Compare, is Select, is Minimum, is Maximum, is Relu, is Negate,
+      is Absolute, is Sign, is StopGradient:
       return exact
-    default: return max(elementwise, functions)
+    default: return elementwise
     }
   }
 }

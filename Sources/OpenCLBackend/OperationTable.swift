@@ -13,7 +13,7 @@ enum OperationTable {
   static let roots: [(any Operation.Type, RootEmitter)] = productRoots
 
   static let all: [(any Operation.Type, NodeEmitter)] =
-    [(Fused.self, emitFused)] + productEmitters + movementEmitters + reductionEmitters
+    [(Fused.self, emitFused)] + movementEmitters + reductionEmitters
     + imageEmitters + rowEmitters
 
   private static let rootTable = Dictionary(

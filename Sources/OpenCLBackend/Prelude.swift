@@ -5,7 +5,7 @@ func prelude(hasDouble: Bool) -> String {
   (hasDouble ? "#pragma OPENCL EXTENSION cl_khr_fp64 : enable\n" : "")
     + """
     // Whole numbers: quotients are rounded down, by zero they are 0; |least number| is itself.
-    #define WHOLE_FUNCTIONS(T, U) \\
+    #define WHOLE_FUNCTIONS(T) \\
       T __attribute__((overloadable)) floored_quotient(T a, T b) { \\
         const T safe = select(b, (T)(1), (b == 0) | ((b == -1) & (a == INT_MIN))); \\
         const T q = a / safe; \\
@@ -23,11 +23,11 @@ func prelude(hasDouble: Bool) -> String {
         const T r = fmod(a, b); \\
         return select(r, r + b, (r != (T)(0)) & ((r < (T)(0)) != (b < (T)(0)))); \\
       }
-    WHOLE_FUNCTIONS(int, uint)
-    WHOLE_FUNCTIONS(int2, uint2)
-    WHOLE_FUNCTIONS(int4, uint4)
-    WHOLE_FUNCTIONS(int8, uint8)
-    WHOLE_FUNCTIONS(int16, uint16)
+    WHOLE_FUNCTIONS(int)
+    WHOLE_FUNCTIONS(int2)
+    WHOLE_FUNCTIONS(int4)
+    WHOLE_FUNCTIONS(int8)
+    WHOLE_FUNCTIONS(int16)
     FLOAT_FUNCTIONS(float)
     FLOAT_FUNCTIONS(float2)
     FLOAT_FUNCTIONS(float4)
@@ -35,7 +35,7 @@ func prelude(hasDouble: Bool) -> String {
     FLOAT_FUNCTIONS(float16)
 
     // Philox4x32-10 (Salmon et al., SC 2011): the four words of a block.
-    inline uint4 philox(uint low, uint high, uint step, uint stream, uint block) {
+    uint4 philox(uint low, uint high, uint step, uint stream, uint block) {
       uint4 c = (uint4)(block, step, stream, 0u);
       uint k0 = low, k1 = high;
       for (int round = 0; round < 10; round++) {
@@ -48,13 +48,13 @@ func prelude(hasDouble: Bool) -> String {
       return c;
     }
     // Uniform numbers in [0, 1) with 24 bits.
-    inline float4 uniform_block(
+    float4 uniform_block(
       __global const int *seed, __global const int *step, uint stream, uint block) {
       const uint4 w = philox((uint)seed[0], (uint)seed[1], (uint)step[0], stream, block);
       return convert_float4(w >> 8) * 0x1p-24f;
     }
     // Normal numbers of pairs of words (Box and Muller).
-    inline float4 normal_block(
+    float4 normal_block(
       __global const int *seed, __global const int *step, uint stream, uint block) {
       const uint4 w = philox((uint)seed[0], (uint)seed[1], (uint)step[0], stream, block) >> 8;
       const float2 u = (convert_float2(w.s02) + 1.0f) * 0x1p-24f;
@@ -64,16 +64,16 @@ func prelude(hasDouble: Bool) -> String {
       const float2 s = r * sinpi(2.0f * turns);
       return (float4)(c.x, s.x, c.y, s.y);
     }
-    inline float lane_of(float4 v, uint lane) {
+    float lane_of(float4 v, uint lane) {
       return lane < 2u ? (lane == 0u ? v.x : v.y) : (lane == 2u ? v.z : v.w);
     }
-    inline float2 pair_of(float4 v, uint lane) { return lane == 0u ? v.xy : v.zw; }
+    float2 pair_of(float4 v, uint lane) { return lane == 0u ? v.xy : v.zw; }
 
     """ + (hasDouble ? doubleFunctions : "")
 }
 
 private let doubleFunctions = """
-  inline double __attribute__((overloadable)) floored_modulo(double a, double b) {
+  double __attribute__((overloadable)) floored_modulo(double a, double b) {
     const double r = fmod(a, b);
     return r != 0 && (r < 0) != (b < 0) ? r + b : r;
   }

@@ -66,7 +66,7 @@ package struct Tuning {
   }
 
   /// Products of a class as networks have them.
-  static func graph(of key: ProductClass) throws(Diagnostic) -> Graph {
+  package static func graph(of key: ProductClass) throws(Diagnostic) -> Graph {
     let builder = GraphBuilder(name: key.rawValue, stage: .fused)
     var count = 0
     func add(_ operation: any Operation, _ types: [TensorType]) throws(Diagnostic) {
@@ -103,7 +103,7 @@ package struct Tuning {
       try matrices(256, 784, 512)
       try gradient(784, 128, 1024)
       try gradient(1024, 32, 512)
-    case .largePatches: try convolution(batch: 32, size: 14, 64, 128)
+    case .largePatches: try convolution(batch: 64, size: 14, 64, 128)
     case .narrowPatches: try convolution(batch: 32, size: 14, 64, 64)
     case .smallPatches: try convolution(batch: 16, size: 7, 128, 128)
     case .winograd:

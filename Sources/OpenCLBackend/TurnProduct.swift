@@ -21,7 +21,6 @@ struct TurnProduct {
   private let parts: ProductParts
 
   private var itemColumns: Int { vectors * lanes }
-  private var type: String { cType(.f32, lanes) }
 
   init(_ node: NodeLowering, _ product: Product) {
     self.node = node
@@ -62,11 +61,10 @@ struct TurnProduct {
 
   func launch(_ store: ProductStore) {
     launchParts(node, product, parts, store) { store, parts in
-      let groups = [
-        (product.columns + groupColumns - 1) / groupColumns,
-        (product.rows + groupRows - 1) / groupRows, product.batch * parts.count,
-      ]
-      node.launch(kernel(store, parts), global: groups, local: [1])
+      let across = (product.columns + groupColumns - 1) / groupColumns
+      let down = (product.rows + groupRows - 1) / groupRows
+      node.launch(
+        kernel(store, parts), global: [across * down * product.batch * parts.count], local: [1])
     }
   }
 
@@ -286,17 +284,20 @@ struct TurnProduct {
 func beginGroup(
   _ kernel: inout KernelText, _ product: Product, _ parts: ProductParts, rows: Int, columns: Int
 ) {
-  kernel.line("const uint col0 = get_group_id(0) * \(columns)u;")
-  kernel.line("const uint row0 = get_group_id(1) * \(rows)u;")
+  // All groups along the first dimension, because drivers limit the others to 65,535.
+  let across = (product.columns + columns - 1) / columns
+  let down = (product.rows + rows - 1) / rows
+  kernel.line("const uint group = get_group_id(0);")
+  kernel.line("const uint col0 = group % \(across)u * \(columns)u;")
+  kernel.line("const uint row0 = group / \(across)u % \(down)u * \(rows)u;")
+  let third = "group / \(across * down)u"
   if product.batch > 1 {
-    kernel.line(
-      "const uint batch = get_group_id(2)\(parts.count > 1 ? " / \(parts.count)u" : "");")
+    kernel.line("const uint batch = \(third)\(parts.count > 1 ? " / \(parts.count)u" : "");")
   }
   kernel.line("const int rows = (int)min(\(rows)u, \(product.rows)u - row0);")
   kernel.line("const int columns = (int)min(\(columns)u, \(product.columns)u - col0);")
   if parts.count > 1 {
-    kernel.line(
-      "const uint part = get_group_id(2)\(product.batch > 1 ? " % \(parts.count)u" : "");")
+    kernel.line("const uint part = \(third)\(product.batch > 1 ? " % \(parts.count)u" : "");")
     kernel.line("const uint first = part * \(parts.depth)u;")
     kernel.line("const uint last = min(first + \(parts.depth)u, \(product.depth)u);")
   } else {
@@ -332,6 +333,7 @@ struct RegisterTile {
   var lanes: Int
 
   private var type: String { cType(.f32, lanes) }
+
   private func name(_ r: Int, _ v: Int) -> String { "c_\(r)_\(v)" }
 
   private func forEach(_ body: (_ row: Int, _ vector: Int) -> Void) {

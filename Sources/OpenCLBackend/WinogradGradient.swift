@@ -11,7 +11,8 @@ func emitWinograd(
   _ node: NodeLowering, _ sizes: ConvolutionGeometry, _ method: ConvolutionMethod,
   _ direction: WinogradForm.Direction, _ epilogue: RegionCode?
 ) -> Bool {
-  guard let shape = WinogradShape(sizes, method, direction) else { return false }
+  guard let shape = WinogradShape(sizes, method, direction), fitsIndices(sizes, method, direction)
+  else { return false }
   let store = ProductStore(node, epilogue)
   if node.traits.runsItemsInTurn {
     WinogradTurn(node, shape, method).launch(store)
@@ -21,12 +22,23 @@ func emitWinograd(
   return true
 }
 
+/// Whether what one image becomes can be counted by kernels' indices of 32 bits.
+private func fitsIndices(
+  _ sizes: ConvolutionGeometry, _ method: ConvolutionMethod, _ direction: WinogradForm.Direction
+) -> Bool {
+  guard let form = method.form(sizes, direction) else { return false }
+  let places = Double(form.points * form.points) * Double(form.tileRows * form.tileColumns)
+  return places * Double(max(form.depth, form.columns)) < Double(Int32.max / 2)
+}
+
 /// Lowers a filter gradient; false as above.
 func emitWinogradFilterGradient(
   _ node: NodeLowering, _ sizes: ConvolutionGeometry, _ method: ConvolutionMethod,
   _ epilogue: RegionCode?
 ) -> Bool {
-  guard let shape = WinogradShape(sizes, method, .filterGradient) else { return false }
+  guard let shape = WinogradShape(sizes, method, .filterGradient),
+    fitsIndices(sizes, method, .filterGradient)
+  else { return false }
   let gradient = WinogradGradient(node, shape)
   let (partial, parts) =
     node.traits.runsItemsInTurn ? gradient.launchInTurn() : gradient.launchGroups()

@@ -127,9 +127,13 @@ package struct Planner {
     var others = BitSet()
     for id in graph.nodes.ids {
       let node = graph.nodes[id]
-      if node.operation.isBlockwise { continue }
       // An epilogue's operands behind those of the root are region inputs.
       let fused = node.operation as? Fused
+      for (index, operand) in node.operands.enumerated()
+      where node.operation.readsWhole(operand: index) {
+        others.insert(operand)
+      }
+      if node.operation.isBlockwise { continue }
       for operand in node.operands.prefix(fused?.rootOperandCount ?? node.operands.count) {
         others.insert(operand)
       }

@@ -26,6 +26,14 @@ extension Operation {
     if let fused = self as? Fused { return fused.rootOperandCount }
     return isElementwise ? 0 : nil
   }
+
+  /// Whether every element of the results may read any element of an operand: the seed of a random draw.
+  func readsWhole(operand index: Int) -> Bool {
+    guard let fused = self as? Fused else { return isIndexed }
+    // A root's result is the region's first input.
+    let input = index - fused.rootOperandCount + (fused.root == nil ? 0 : 1)
+    return index >= fused.rootOperandCount && fused.region.inputsReadWhole.contains(input)
+  }
 }
 
 struct Scheduler {

@@ -177,6 +177,8 @@ struct StoragePlan {
     for (index, operand) in node.operands.enumerated()
     where self.storage(of: operand) == storage {
       let read = graph.type(of: operand)
+      // Every block of the result may read any element of it.
+      if node.operation.readsWhole(operand: index) { return false }
       if index < first || table?.isRead(index, besides: result) ?? false { return false }
       if read.shape != type.shape || read.element.byteCount != type.element.byteCount {
         return false

@@ -36,6 +36,8 @@ package protocol Executable: AnyObject {
   ) throws(Failure)
   /// Runs once. Allocates nothing. Throws where the device fails; that may also come with what is read after the run.
   func run() throws(EnvironmentFailure)
+  /// Returns when what was run is done, which `run` need not wait for.
+  func wait() throws(EnvironmentFailure)
   /// The bytes of an output; `index` counts the graph's outputs. Valid until the next run.
   func read(output index: Int, into bytes: UnsafeMutableRawBufferPointer)
     throws(EnvironmentFailure)
@@ -66,6 +68,8 @@ extension Executable {
       target.copyMemory(from: bytes)
     }
   }
+
+  package func wait() throws(EnvironmentFailure) {}
 
   package var memory: [MemoryUse] { [MemoryUse("arena", plan.arenaBytes)] }
 

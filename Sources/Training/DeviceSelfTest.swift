@@ -1,4 +1,4 @@
-// Every operation's samples on two backends: whether a device computes what the CPU computes, kernel by kernel.
+// Every operation's samples on two backends, and larger products: whether a device computes what the CPU computes, kernel by kernel.
 
 import Basics
 import GraphIR
@@ -11,11 +11,18 @@ package struct DeviceSelfTest {
     package var operation: String
     package var samples: Int
     /// The largest of all samples.
-    package var difference: Double
-    package var bound: Double
+    package var difference = 0.0
+    /// The largest of all samples; each is held to its own.
+    package var bound = 0.0
+    package fileprivate(set) var isWrong = false
     /// What went wrong where the device did not run it.
-    package var failure: String?
-    package var passed: Bool { failure == nil && difference <= bound }
+    package fileprivate(set) var failure: String?
+    package var passed: Bool { failure == nil && !isWrong }
+
+    fileprivate init(operation: String, samples: Int) {
+      self.operation = operation
+      self.samples = samples
+    }
   }
 
   private let reference: any Backend
@@ -30,36 +37,56 @@ package struct DeviceSelfTest {
     self.bound = bound
   }
 
-  /// One row an operation, each given as soon as it is there.
-  package func run(_ report: (Row) -> Void) {
+  /// One row an operation, and one for each graph of `larger`, whose inputs are arguments, each given as soon as it is
+  /// there.
+  package func run(larger: [Graph] = [], _ report: (Row) -> Void) {
     for type in OperatorSet.standard.all where !(type is Gradient.Type) { report(row(type)) }
+    for graph in larger {
+      var row = Row(operation: graph.name, samples: graph.outputs.count)
+      do {
+        var random = PhiloxSequence(seed: 0, stream: StableHash.stream(graph.name))
+        let inputs = graph.inputs.map { input in
+          Self.bytes(graph.type(of: input.value), Sample<Sum>.Fill.uniform(-1, 1), &random)
+        }
+        try compare(graph, inputs, &row)
+      } catch {
+        row.failure = "\(error)"
+      }
+      report(row)
+    }
   }
 
   private func row<Op: Operation>(_ type: Op.Type) -> Row {
-    var row = Row(
-      operation: Op.mnemonic, samples: Op.samples.count, difference: 0, bound: bound(Op()))
+    var row = Row(operation: Op.mnemonic, samples: Op.samples.count)
     do {
       let (graph, inputs) = try Self.graph(of: type)
-      let expected = try Self.outputs(graph, inputs, reference)
-      let found = try Self.outputs(graph, inputs, device)
-      for node in graph.nodes.elements {
-        for result in node.results {
-          guard let index = graph.outputs.firstIndex(where: { $0.value == result }) else {
-            continue
-          }
-          let operands = node.operands.map { value in
-            graph.inputs.firstIndex { $0.value == value }.map { inputs[$0] }
-          }
-          let difference = Difference(node.operation, graph.types(of: node.operands), operands)
-            .between(found[index], expected[index], graph.type(of: result))
-          row.difference = max(row.difference, difference)
-          row.bound = max(row.bound, bound(node.operation))
-        }
-      }
+      try compare(graph, inputs, &row)
     } catch {
       row.failure = "\(error)"
     }
     return row
+  }
+
+  /// Compares every output, each with the bound of its own node.
+  private func compare(_ graph: Graph, _ inputs: [[UInt8]], _ row: inout Row) throws {
+    let expected = try Self.outputs(graph, inputs, reference)
+    let found = try Self.outputs(graph, inputs, device)
+    for node in graph.nodes.elements {
+      for result in node.results {
+        guard let index = graph.outputs.firstIndex(where: { $0.value == result }) else {
+          continue
+        }
+        let operands = node.operands.map { value in
+          graph.inputs.firstIndex { $0.value == value }.map { inputs[$0] }
+        }
+        let difference = Difference(node.operation, graph.types(of: node.operands), operands)
+          .between(found[index], expected[index], graph.type(of: result))
+        let bound = bound(node.operation)
+        row.isWrong = row.isWrong || !(difference <= bound)
+        row.difference = max(row.difference, difference)
+        row.bound = max(row.bound, bound)
+      }
+    }
   }
 
   /// All samples in one graph, which a device's compiler takes at once, and the bytes of its inputs.

@@ -31,6 +31,7 @@ package struct Difference {
     for (a, b) in zip(found, expected) {
       if b.isFinite { size = max(size, abs(b)) }
       if a == b || a.isNaN && b.isNaN { continue }
+      if !type.element.isFloat { return .infinity }
       guard a.isFinite, b.isFinite else { return .infinity }
       // Denormal numbers may be flushed.
       if abs(a - b) > 1.2e-38 { worst = max(worst, abs(a - b)) }

@@ -58,10 +58,11 @@ enum DeviceHarness {
 
     /// Runs all with every shape of kernels and compares with the evaluator; twice, for equal bits.
     func expectAgreement(
-      bound: Double = 1e-5, location: SourceLocation = #_sourceLocation
+      bound: Double = 1e-5, traits shapes: [DeviceTraits] = DeviceHarness.traits,
+      location: SourceLocation = #_sourceLocation
     ) throws {
       let graph = builder.finish()
-      for traits in DeviceHarness.traits {
+      for traits in shapes {
         let backend = try DeviceHarness.backend(traits)
         for difference in try disagreements(graph, inputs, on: backend, bound: bound) {
           Issue.record("\(traits.kind) \(difference)", sourceLocation: location)

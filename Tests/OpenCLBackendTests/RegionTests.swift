@@ -31,6 +31,31 @@ import Testing
     try batch.expectAgreement()
   }
 
+  /// Numbers that are none, alone and in vectors: NaN where the evaluator has NaN, infinities with their sign.
+  @Test func specialNumbers() throws {
+    let special: [Double] = [.nan, .infinity, -.infinity, 0, -0.0, 1, -1, 0.5]
+    let operations: [(any Operation, Int)] = [
+      (Add(), 2), (Subtract(), 2), (Multiply(), 2), (Divide(), 2), (Minimum(), 2), (Maximum(), 2),
+      (Power(), 2), (Compare(.lt), 2), (Negate(), 1), (Absolute(), 1), (Sign(), 1), (Exp(), 1),
+      (Log(), 1), (Sqrt(), 1), (Square(), 1), (Tanh(), 1), (Sigmoid(), 1), (Softplus(), 1),
+      (Erf(), 1), (Relu(), 1), (LeakyRelu(slope: 0.2), 1), (Elu(), 1), (BceWithLogits(), 2),
+      (BceClamped(), 2),
+    ]
+    // All in one kernel: each is a result of one region.
+    let region = Region(
+      inputCount: 2,
+      steps: operations.map { .init($0, $1 == 1 ? [.input(0)] : [.input(0), .input(1)]) },
+      results: operations.indices.map { .step($0) })
+    var batch = DeviceHarness.Batch()
+    for size in [64, 63] {
+      let type = TensorType.f32(size)
+      let first = HostTensor(type, (0..<size).map { special[$0 % 8] })
+      let second = HostTensor(type, (0..<size).map { special[$0 / 8] })
+      try batch.add(Fused(root: nil, region: region), [first, second])
+    }
+    try batch.expectAgreement()
+  }
+
   /// The update of a parameter as Adam does it: results over operands, the correction in double precision.
   @Test func schedulesAndResultsInPlace() throws {
     let builder = GraphBuilder(name: "update", stage: .fused)

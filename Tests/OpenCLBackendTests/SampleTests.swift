@@ -26,7 +26,11 @@ import Testing
       }
       try batch.add(sample.operation, inputs)
     }
-    try batch.expectAgreement(bound: Op.mnemonic == "power" ? 2e-5 : 1e-5)
+    // Element-wise kernels differ in nothing but the width of vectors, which `RegionTests` tries.
+    let isSimple = ElementExpressions.find(Op()) != nil
+    try batch.expectAgreement(
+      bound: Op.mnemonic == "power" ? 2e-5 : 1e-5,
+      traits: Array(DeviceHarness.traits.prefix(isSimple ? 1 : 2)))
   }
 
   @Test func everyOperationIsListed() {

@@ -40,6 +40,7 @@ typedef enum {
   opencl_number_largest_allocation_bytes,
   opencl_number_local_bytes,
   opencl_number_work_group_size,
+  opencl_number_parameter_bytes,
   opencl_number_float_vector_width,
   opencl_number_unified_memory,
 } opencl_number;
