@@ -37,15 +37,18 @@ package enum DevicesCommand {
       for device in devices {
         console.print(asJSON ? json(device).text() + "\n" : text(device))
       }
-      if devices.isEmpty, !asJSON {
-        console.message("no devices of OpenCL: no driver is installed\n")
-      }
+      if devices.isEmpty { console.print(missing("no driver is installed", asJSON)) }
     } catch {
       // Without OpenCL there is still the processor, unless OpenCL was asked for.
       guard choice == .cpu else { throw error }
-      console.message("no devices of OpenCL: \(error.message)\n")
+      console.print(missing(error.message, asJSON))
     }
     return ExitCode.done
+  }
+
+  private static func missing(_ reason: String, _ asJSON: Bool) -> String {
+    let row: JSONValue = ["backend": .string("opencl"), "missing": .string(reason)]
+    return asJSON ? row.text() + "\n" : "opencl    none: \(reason)\n"
   }
 
   /// All devices, or the one that is asked for.

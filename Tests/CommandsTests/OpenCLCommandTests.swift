@@ -43,10 +43,10 @@ private let missing: Comment = "no OpenCL device here (Debian: pocl-opencl-icd)"
 
   @Test(.enabled(if: hasDevice, missing)) func aStepIsChecked() {
     let program = Places.graph("dense-gan")
-    let result = exec("check", program, "--backend", "opencl", "--batch", "4")
+    let result = exec("check", program, "--backend", "opencl")
     #expect(result.code == 0, "\(result.output)\(result.messages)")
     #expect(result.output.contains("results are within their bounds"))
-    let json = exec("check", program, "--backend", "opencl", "--batch", "4", "--json")
+    let json = exec("check", program, "--backend", "opencl", "--json")
     #expect(json.code == 0)
     #expect(json.output.contains("\"failures\":0"))
   }

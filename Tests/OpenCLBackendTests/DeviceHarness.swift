@@ -20,7 +20,8 @@ enum DeviceHarness {
     gpu.localBytes = min(gpu.localBytes, own.localBytes)
     gpu.groupLimit = min(gpu.groupLimit, own.groupLimit)
     gpu.hasDouble = own.hasDouble
-    var cpu = DeviceTraits.cpu
+    // A processor's own, so that what is built for tests is what runs.
+    var cpu = own.kind == .cpu ? own : DeviceTraits.cpu
     cpu.localBytes = min(cpu.localBytes, own.localBytes)
     cpu.hasDouble = own.hasDouble
     return [cpu, gpu]
