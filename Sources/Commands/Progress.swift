@@ -5,7 +5,7 @@ import Basics
 import Formats
 import Training
 
-package final class Progress {
+package final class Progress: TrainingObserver {
   private let console: Console
   private let quiet: Bool
   private let json: Bool
@@ -25,26 +25,25 @@ package final class Progress {
     self.json = json
   }
 
-  package func begin(
-    model: String, folder: String, backend: String, feeder: DataFeeder, startStep: Int
-  ) {
+  package func begin(_ run: RunDescription, kept: [JSONValue]) {
     began = monotonicSeconds()
-    firstStep = startStep
+    firstStep = run.startStep
     guard !quiet else { return }
-    let data = feeder.sources.map {
-      "\($0.name): \($0.dataset.count) examples of \($0.dataset.name)"
+    console.message("\(run.program.model) on \(run.backend)\n")
+    for source in run.data {
+      console.message(
+        "  \(source.name): \(source.dataset.count) examples of \(source.dataset.name)\n")
     }
-    console.message("\(model) on \(backend)\n")
-    for line in data { console.message("  \(line)\n") }
-    if startStep > 0 { console.message("  goes on after step \(startStep)\n") }
-    console.message("  results in \(folder)\n")
+    if run.startStep > 0 { console.message("  goes on after step \(run.startStep)\n") }
+    console.message("  results in \(run.folder.path)\n")
   }
 
-  package func show(_ event: TrainingEvent) {
+  package func observe(_ event: TrainingEvent) {
     switch event {
     case .step(let report): show(report)
     case .warning(let text): say("warning: \(text)")
     case .epochEnd(let epoch, let seconds): showEpoch(epoch, seconds)
+    case .health(let event): say("warning: step \(event.step): \(event.message)")
     case .sample, .checkpoint: break
     }
   }

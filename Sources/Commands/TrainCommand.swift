@@ -77,12 +77,9 @@ package enum TrainCommand {
   ) throws -> Int32 {
     let progress = Progress(
       console: console, quiet: arguments.has("--quiet"), json: arguments.has("--json"))
-    progress.begin(
-      model: session.program.model, folder: folder.path, backend: session.backend.summary,
-      feeder: feeder, startStep: startStep)
     let loop = try TrainingLoop(
       session: session, source: source, feeder: feeder, folder: folder, startStep: startStep,
-      options: options, tell: progress.show)
+      options: options, observers: [progress])
     let end = try loop.run()
     return progress.finish(end, folder: folder.path)
   }

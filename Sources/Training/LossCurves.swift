@@ -2,6 +2,7 @@
 // of a run of steps, and when there are too many points, neighbours are merged and the runs become
 // twice as long.
 
+import Basics
 import Formats
 
 package struct LossCurves: Sendable {
@@ -50,5 +51,35 @@ package struct LossCurves: Sendable {
   package func plot(title: String) -> String {
     let series = curves.map { LinePlot.Series(name: $0.name, points: $0.points) }
     return LinePlot(title: title, xLabel: "step", yLabel: "", series: series).svg()
+  }
+}
+
+/// Draws the curves into losses.svg, at the end of each epoch and of the run.
+package final class LossPlotWriter: TrainingObserver {
+  private var run: RunDescription?
+  private var curves = LossCurves(reports: [])
+
+  package init() {}
+
+  package func begin(_ run: RunDescription, kept: [JSONValue]) throws {
+    self.run = run
+    curves = LossCurves(reports: run.train.reports)
+    for line in kept { curves.add(line) }
+  }
+
+  package func observe(_ event: TrainingEvent) throws {
+    switch event {
+    case .step(let report): curves.add(report.logLine)
+    case .epochEnd: if let run, run.stepsPerEpoch > 1 { try write() }
+    case .sample, .checkpoint, .warning, .health: break
+    }
+  }
+
+  package func end(_ end: TrainingEnd) throws { try write() }
+
+  private func write() throws(EnvironmentFailure) {
+    guard let run else { return }
+    let plot = curves.plot(title: run.program.model)
+    try FileIO.writeAtomically(Array(plot.utf8), to: run.folder.plotPath)
   }
 }

@@ -1,20 +1,18 @@
-// A run's folder: the program, the log, the losses as table and plot, samples, checkpoints and
-// weights. All whole files are written atomically; the log is append-only and cut back to the
-// checkpoint when a run is resumed.
+// A run's folder: where the program, the log, the losses as table and plot, samples, checkpoints and
+// weights stand in it.
 
 import Basics
 import Formats
 
 package final class RunFolder {
   package let path: String
-  private var log: AppendLog?
-  private var table: AppendLog?
 
   package var samples: String { "\(path)/samples" }
   package var checkpoints: String { "\(path)/checkpoints" }
   package var programPath: String { "\(path)/program.gan" }
-  private var logPath: String { "\(path)/log.jsonl" }
-  private var tablePath: String { "\(path)/losses.csv" }
+  package var logPath: String { "\(path)/log.jsonl" }
+  package var tablePath: String { "\(path)/losses.csv" }
+  package var plotPath: String { "\(path)/losses.svg" }
 
   package init(path: String) { self.path = path }
 
@@ -44,66 +42,6 @@ package final class RunFolder {
       number += 1
     }
     return path
-  }
-
-  // MARK: Log
-
-  /// Opens log and table; the lines of steps after `step` (left by a run that died after its last
-  /// checkpoint) are dropped. Returns the lines that stay.
-  package func openLogs(reports: [String], after step: Int) throws(EnvironmentFailure)
-    -> [JSONValue]
-  {
-    let kept = try keptLines(upTo: step)
-    var text: [UInt8] = []
-    var rows = CSV.line(["step", "epoch"] + reports) + "\n"
-    for line in kept {
-      text += line.bytes + [UInt8(ascii: "\n")]
-      rows += Self.tableRow(line.value, reports) + "\n"
-    }
-    try FileIO.writeAtomically(text, to: logPath)
-    try FileIO.writeAtomically(rows, to: tablePath)
-    log = try AppendLog(path: logPath)
-    table = try AppendLog(path: tablePath)
-    return kept.map(\.value)
-  }
-
-  /// The lines as they are, so that a resumed log has the bytes of an uninterrupted one.
-  private func keptLines(
-    upTo step: Int
-  ) throws(EnvironmentFailure) -> [(bytes: ArraySlice<UInt8>, value: JSONValue)] {
-    guard step > 0, FileIO.exists(logPath) else { return [] }
-    let bytes = try FileIO.read(logPath)
-    var kept: [(bytes: ArraySlice<UInt8>, value: JSONValue)] = []
-    for line in bytes.split(separator: UInt8(ascii: "\n")) {
-      // A last line cut short by a crash is no line.
-      guard let value = try? JSONValue.parse(Array(line), name: logPath),
-        let number = value["step"]?.intValue, number <= step
-      else { continue }
-      kept.append((line, value))
-    }
-    return kept
-  }
-
-  private static func tableRow(_ line: JSONValue, _ reports: [String]) -> String {
-    CSV.line((["step", "epoch"] + reports).map { line[$0]?.doubleValue })
-  }
-
-  /// Adds one step's line to log and table.
-  package func append(_ line: JSONValue, reports: [String]) throws(EnvironmentFailure) {
-    try log?.append(line.text())
-    try table?.append(Self.tableRow(line, reports))
-  }
-
-  package func flush(durably: Bool) throws(EnvironmentFailure) {
-    try log?.flush(durably: durably)
-    try table?.flush(durably: durably)
-  }
-
-  package func close() throws(EnvironmentFailure) {
-    try log?.close()
-    try table?.close()
-    log = nil
-    table = nil
   }
 
   // MARK: Checkpoints

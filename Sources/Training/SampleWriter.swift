@@ -17,21 +17,25 @@ package final class SampleWriter {
     self.data = data
   }
 
-  /// Draws one sample and writes it as `samples/LABEL.png`. Returns the path.
+  /// Draws one sample, after `step` steps, and writes it as `samples/LABEL.png`.
   @discardableResult
-  package func write(_ sample: SampleProgram, label: String) throws -> String {
+  package func write(
+    _ sample: SampleProgram, label: String, step: Int
+  ) throws -> DrawnSample {
     let drawn = try session.draw(sample, data: data)
+    let grid = try Self.grid(drawn, low: sample.low, high: sample.high)
     let name = sample.name.map { "\($0)-\(label)" } ?? label
-    guard let grid = try Self.grid(drawn, low: sample.low, high: sample.high) else {
-      let path = "\(folder.samples)/\(name).npy"
+    let path = "\(folder.samples)/\(name).\(grid == nil ? "npy" : "png")"
+    if let grid {
+      try FileIO.writeAtomically(try PNG.encode(grid), to: path)
+      if sample.name == nil { try animate(grid) }
+    } else {
       let array = NPYArray(shape: drawn.shape, floats: drawn.values)
       try FileIO.writeAtomically(try array.encode(), to: path)
-      return path
     }
-    let path = "\(folder.samples)/\(name).png"
-    try FileIO.writeAtomically(try PNG.encode(grid), to: path)
-    if sample.name == nil { try animate(grid) }
-    return path
+    return DrawnSample(
+      name: sample.name, label: label, step: step, path: path, shape: drawn.shape,
+      values: drawn.values, grid: grid)
   }
 
   /// A grid of pictures of shape [n, h, w] or [n, h, w, 1 or 3]; nil for anything else.

@@ -1,0 +1,141 @@
+// What happens in a run, as values, and who is told of it. The loop trains; all that a run leaves behind but
+// checkpoints and weights (logs, plots, reports, what a person sees) is written by observers of these events, so a new kind
+// of record is a new observer and touches nothing else.
+
+import Basics
+import Elaboration
+import Formats
+
+/// What happens, told to every observer as it happens.
+package enum TrainingEvent: Sendable {
+  /// A step's computation is done. A value among its reports may be infinite or NaN: the run then ends.
+  case step(StepReport)
+  /// Epochs done, and the seconds that this one took.
+  case epochEnd(Int, seconds: Double)
+  case sample(DrawnSample)
+  /// A checkpoint is saved.
+  case checkpoint(path: String)
+  case warning(String)
+  /// Training is not well.
+  case health(HealthEvent)
+}
+
+package struct StepReport: Sendable {
+  /// Steps done, this one included.
+  package var step: Int
+  package var totalSteps: Int
+  /// The epoch of this step, from 0.
+  package var epoch: Int
+  package var stepsPerEpoch: Int
+  package var seconds: Double
+  package var reports: [(name: String, value: Double)]
+
+  /// Its line in log.jsonl: the step, the epoch, and the reported values by their names.
+  package var logLine: JSONValue {
+    var pairs: [(key: String, value: JSONValue)] = [
+      (key: "step", value: .int(step)), (key: "epoch", value: .int(epoch)),
+    ]
+    for report in reports {
+      // The shortest text that reads back as the same float.
+      let shortest = Double(Float(report.value).description) ?? report.value
+      pairs.append((key: report.name, value: .double(shortest)))
+    }
+    return .object(pairs)
+  }
+}
+
+/// Images, or other numbers, that a sample of the program drew.
+package struct DrawnSample: Sendable {
+  /// The sample's name in the program; nil is the unnamed one.
+  package var name: String?
+  /// `epoch-0003`, `step-00000200`, `final`.
+  package var label: String
+  /// Steps done.
+  package var step: Int
+  /// The file that it was written to.
+  package var path: String
+  package var shape: [Int]
+  /// Row-major.
+  package var values: [Float]
+  /// The grid; nil for what is no list of pictures.
+  package var grid: Image?
+}
+
+/// A sign that training is not well, or that it died.
+package struct HealthEvent: Sendable {
+  package enum Kind: String, Sendable, CaseIterable {
+    case nonFinite, collapse, discriminatorWins, discriminatorLoses, vanishingGradients, flatLoss
+  }
+  package var kind: Kind
+  /// Steps done.
+  package var step: Int
+  /// A sentence for a person, with the numbers that it is drawn from.
+  package var message: String
+
+  package init(_ kind: Kind, step: Int, message: String) {
+    self.kind = kind
+    self.step = step
+    self.message = message
+  }
+
+  /// Its line in log.jsonl, told from those of steps by its key `event`.
+  package var logLine: JSONValue {
+    .object([
+      (key: "step", value: .int(step)), (key: "event", value: .string("health")),
+      (key: "kind", value: .string(kind.rawValue)), (key: "message", value: .string(message)),
+    ])
+  }
+}
+
+/// What is known of a run before its first step.
+package struct RunDescription {
+  package var source: ProgramSource
+  package var train: TrainProgram
+  /// One line about the backend.
+  package var backend: String
+  package var folder: RunFolder
+  package var seed: UInt64
+  /// Name and description of each data source.
+  package var data: [(name: String, dataset: Dataset)]
+  /// Steps that were done before, where a run goes on; else 0.
+  package var startStep: Int
+  package var totalSteps: Int
+  package var stepsPerEpoch: Int
+
+  package var program: Program { source.program }
+}
+
+/// Somebody who is told of a run. Everything is called on the thread that trains, in the order of the observers; what takes
+/// time here takes it from training. What is thrown ends the run.
+package protocol TrainingObserver: AnyObject {
+  /// Before the first step. `kept` are the lines of the log, up to the checkpoint, of a run that goes on.
+  func begin(_ run: RunDescription, kept: [JSONValue]) throws
+  func observe(_ event: TrainingEvent) throws
+  /// Files are to be brought up to date: about once a second, at the end of each epoch, and `durably` before a checkpoint
+  /// and at the end.
+  func flush(durably: Bool) throws
+  /// The run is over, with what it ended in; not called where an error ends it.
+  func end(_ end: TrainingEnd) throws
+}
+
+extension TrainingObserver {
+  package func begin(_ run: RunDescription, kept: [JSONValue]) throws {}
+  package func flush(durably: Bool) throws {}
+  package func end(_ end: TrainingEnd) throws {}
+}
+
+package enum TrainingEnd: Sendable {
+  case finished
+  case interrupted(checkpoint: String)
+  case died(TrainingDeath)
+}
+
+/// A run that ended because a value was infinite or NaN. No checkpoint of such a state is ever
+/// written.
+package struct TrainingDeath: Error, Sendable {
+  package var step: Int
+  /// A reported scalar, a state, or with `checksFinite` an operation and its place.
+  package var name: String
+  package var value: Double
+  package var lastCheckpoint: String?
+}
