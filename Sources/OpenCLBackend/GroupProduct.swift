@@ -110,13 +110,9 @@ struct GroupProduct {
         let vector = "c / \(Self.lanes) * \(itemsAcross * Self.lanes) + c % \(Self.lanes)"
         kernel.line("const int column = my_column + \(vector);")
         kernel.block("if (column < columns)") { kernel in
-          kernel.line("const uint n = col0 + (uint)column;")
-          kernel.line("const uint flat = start + n;")
-          let sum = ElementAccess.vector("finished", "r * \(tile.itemColumns) + c", width)
-          kernel.line("const \(cType(.f32, width)) sum = \(sum);")
           store.write(
-            into: &kernel, "sum",
-            at: ElementPlace(flat: "flat", column: ("n", product.columns)), width: width)
+            into: &kernel, of: "finished", at: "r * \(tile.itemColumns) + c", column: "column",
+            columns: product.columns, width: width)
         }
       }
     }

@@ -248,6 +248,19 @@ struct ProductStore {
     epilogue?.width(upTo: limit, count: count) ?? divisor(of: count, limit)
   }
 
+  /// Finishes `width` sums of an array `block` from `index` on: those of the column `n`, in a row that begins at `start`.
+  func write(
+    into kernel: inout KernelText, of block: String, at index: String, column: String,
+    columns: Int, width: Int
+  ) {
+    kernel.line("const uint n = col0 + (uint)\(column);")
+    kernel.line("const uint flat = start + n;")
+    let sum = ElementAccess.vector(block, index, width)
+    kernel.line("const \(cType(.f32, width)) sum = \(sum);")
+    write(
+      into: &kernel, "sum", at: ElementPlace(flat: "flat", column: ("n", columns)), width: width)
+  }
+
   /// Finishes `value`, the name of a vector of `width`, at a place.
   func write(into kernel: inout KernelText, _ value: String, at place: ElementPlace, width: Int) {
     if let epilogue {

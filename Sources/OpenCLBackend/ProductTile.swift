@@ -97,11 +97,12 @@ package struct TileTable: Hashable, Sendable {
   ) -> [ProductTile] {
     let all =
       traits.runsItemsInTurn
-      ? turnCandidates(key, 2 * traits.vectorWidth) : groupCandidates(key)
+      ? turnCandidates(2 * traits.vectorWidth) : groupCandidates(key)
     return all.filter { $0.fits(traits) }
   }
 
-  private static func turnCandidates(_ key: ProductClass, _ wide: Int) -> [ProductTile] {
+  /// The same for every class: items in turn have no occupancy to weigh against the size of a tile.
+  private static func turnCandidates(_ wide: Int) -> [ProductTile] {
     // 24 sums of two vectors fill the registers of AVX-512, 12 those of AVX2.
     let high = wide >= 32 ? 12 : 6
     func tile(_ rows: Int, _ columns: Int, _ depth: Int) -> ProductTile {

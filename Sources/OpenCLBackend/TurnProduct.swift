@@ -268,13 +268,9 @@ struct TurnProduct {
       let start = startOfRow("row0 + (uint)r", product, parts)
       kernel.line("const uint start = \(start);")
       kernel.block("for (int c = 0; c < columns; c += \(width))") { kernel in
-        kernel.line("const uint n = col0 + (uint)c;")
-        kernel.line("const uint flat = start + n;")
-        let sum = ElementAccess.vector("sums", "r * \(groupColumns) + c", width)
-        kernel.line("const \(cType(.f32, width)) sum = \(sum);")
         store.write(
-          into: &kernel, "sum",
-          at: ElementPlace(flat: "flat", column: ("n", product.columns)), width: width)
+          into: &kernel, of: "sums", at: "r * \(groupColumns) + c", column: "c",
+          columns: product.columns, width: width)
       }
     }
   }
