@@ -38,9 +38,29 @@ package struct ClassLimit: Hashable, Sendable {
     return found
   }
 
-  /// Walks from the operations that take ids back to the inputs. Only through operations that keep
-  /// every element as it is: of what is sliced or computed, the input itself has no limit.
+  /// The values of a graph that name classes: whole numbers as they are made, read or drawn, before
+  /// they are only moved about on their way to an operation that takes ids. In the graph's order.
+  package static func ofLabels(_ graph: Graph) -> [(value: ValueID, limit: ClassLimit)] {
+    let limits = ofValues(graph)
+    return graph.values.ids.compactMap { value in
+      if let node = graph.producer(of: value), keepsElements(node.operation) { return nil }
+      return limits[value].map { (value, $0) }
+    }
+  }
+
   private static func ofInputs(_ graph: Graph) -> [(role: InputRole, limit: ClassLimit)] {
+    let limits = ofValues(graph)
+    return graph.inputs.compactMap { input in limits[input.value].map { (input.role, $0) } }
+  }
+
+  private static func keepsElements(_ operation: any Operation) -> Bool {
+    operation is Reshape || operation is Transpose || operation is Broadcast || operation is Concat
+  }
+
+  /// Walks from the operations that take ids back to where the ids come from. Only through
+  /// operations that keep every element as it is: of what is sliced or computed, the operand itself
+  /// has no limit.
+  private static func ofValues(_ graph: Graph) -> Table<ValueTag, ClassLimit?> {
     var limits = Table<ValueTag, ClassLimit?>(repeating: nil, count: graph.values.count)
     func lower(_ value: ValueID, to limit: ClassLimit) {
       if limit.count < limits[value]?.count ?? .max { limits[value] = limit }
@@ -54,13 +74,13 @@ package struct ClassLimit: Hashable, Sendable {
       case let operation as OneHot:
         lower(
           node.operands[0], to: ClassLimit(count: operation.count, line: Int(node.origin.line)))
-      case is Reshape, is Transpose, is Broadcast, is Concat:
+      case let operation where keepsElements(operation):
         guard let limit = limits[node.results[0]] else { continue }
         for operand in node.operands { lower(operand, to: limit) }
       default: continue
       }
     }
-    return graph.inputs.compactMap { input in limits[input.value].map { (input.role, $0) } }
+    return limits
   }
 }
 

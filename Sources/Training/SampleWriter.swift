@@ -7,12 +7,17 @@ import Formats
 
 package final class SampleWriter {
   private let session: Session
+  private let source: ProgramSource
   private let folder: RunFolder
   private let data: any BatchSupplier
   private var animation: AnimatedGIFWriter?
+  private var drawers: [(name: String?, drawer: SampleDrawer)] = []
 
-  package init(session: Session, folder: RunFolder, data: any BatchSupplier) {
+  package init(
+    session: Session, source: ProgramSource, folder: RunFolder, data: any BatchSupplier
+  ) {
     self.session = session
+    self.source = source
     self.folder = folder
     self.data = data
   }
@@ -22,7 +27,7 @@ package final class SampleWriter {
   package func write(
     _ sample: SampleProgram, label: String, step: Int
   ) throws -> DrawnSample {
-    let drawn = try session.draw(sample, data: data)
+    let drawn = try drawer(sample.name).all()
     let grid = try Self.grid(drawn, low: sample.low, high: sample.high)
     let name = sample.name.map { "\($0)-\(label)" } ?? label
     let path = "\(folder.samples)/\(name).\(grid == nil ? "npy" : "png")"
@@ -36,6 +41,13 @@ package final class SampleWriter {
     return DrawnSample(
       name: sample.name, label: label, step: step, path: path, shape: drawn.shape,
       values: drawn.values, grid: grid)
+  }
+
+  private func drawer(_ name: String?) throws -> SampleDrawer {
+    if let known = drawers.first(where: { $0.name == name }) { return known.drawer }
+    let made = try SampleDrawer(source, sample: name, session: session, data: data)
+    drawers.append((name, made))
+    return made
   }
 
   /// A grid of pictures of shape [n, h, w] or [n, h, w, 1 or 3]; nil for anything else.

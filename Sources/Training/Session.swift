@@ -36,6 +36,8 @@ package final class Session {
   private let compiler: GraphCompiler
   /// What decides on roundings beside the instruction set.
   package var arithmetic: Pipeline.Arithmetic { compiler.arithmetic }
+  /// Grows whenever states may have changed, so that what follows from them is not kept too long.
+  package private(set) var stateChanges = 0
   private let types: [String: TensorType]
   private var loaded: [String: LoadedGraph] = [:]
   /// The step graphs by their conditional blocks, so that a step looks nothing up by name.
@@ -60,6 +62,7 @@ package final class Session {
 
   /// Gives every state its first value.
   package func initialize() throws(EnvironmentFailure) {
+    stateChanges += 1
     for state in program.states { try initialize(state) }
     try copyInitialValues { _ in true }
   }
@@ -98,6 +101,7 @@ package final class Session {
   /// nothing.
   package func setBytes(_ name: String, _ bytes: [UInt8]) throws(EnvironmentFailure) {
     guard types[name]?.byteCount == bytes.count else { return }
+    stateChanges += 1
     try states.write(name, elements: bytes)
   }
 
@@ -155,6 +159,7 @@ package final class Session {
     _ clock: StepClock, blocks: Int, data: any BatchSupplier, checkingFinite: Bool = false
   ) throws -> StepOutcome {
     let graph = try step(blocks: blocks)
+    stateChanges += 1
     try graph.feed(seed: seed, clock: clock, data: data)
     var bad: (name: String, value: Double)?
     if checkingFinite {
@@ -181,13 +186,15 @@ package final class Session {
     return (graph.type(ofOutput: result.output).shape, try graph.floats(output: result.output))
   }
 
-  /// Runs a graph of the program's own, such as a network by itself, on given arguments.
+  /// Runs a graph of the program's own, such as a network by itself, on given arguments. What it was
+  /// compiled to is kept under `key`; without one, the graph is for this time only.
   package func evaluate(
-    _ graph: Graph, key: String, arguments: [String: [UInt8]]
+    _ graph: Graph, key: String?, arguments: [String: [UInt8]], seed: UInt64? = nil,
+    data: (any BatchSupplier)? = nil
   ) throws -> [(name: String, type: TensorType, bytes: [UInt8])] {
-    let graph = try loaded(key, graph)
+    let graph = try key.map { try loaded($0, graph) } ?? load(graph)
     try graph.feed(arguments: arguments)
-    try graph.feed(seed: seed, clock: StepClock(step: 0, epoch: 0), data: nil)
+    try graph.feed(seed: seed ?? self.seed, clock: StepClock(step: 0, epoch: 0), data: data)
     try graph.executable.run()
     return try graph.results.map { result in
       (result.name, graph.type(ofOutput: result.output), try graph.bytes(output: result.output))

@@ -55,7 +55,7 @@ package final class TrainingLoop {
     self.options = options
     log = RunLog(folder: folder, reports: train.reports)
     self.observers = [log, LossPlotWriter()] + observers
-    writer = SampleWriter(session: session, folder: folder, data: feeder)
+    writer = SampleWriter(session: session, source: source, folder: folder, data: feeder)
     stepsPerEpoch = max(1, feeder.stepsPerEpoch)
     schedule = RunSchedule(
       train, session.program, replacing: options.schedules, stepsPerEpoch: stepsPerEpoch)
