@@ -9,20 +9,23 @@ import Training
 package enum EvalCommand {
   package static let spec = CommandSpec(
     "eval", "FILE NETWORK", count: 2...2,
-    "Runs one network of a program on arrays from .npy files. "
+    "Runs one network of a program on arrays from .npy and .npz files. "
       + "FILE is a program, a checkpoint\nor a run's weights.safetensors.",
     options: [
-      OptionSpec("--input", "NAME=F", "the array of one argument (repeatable)"),
-      OptionSpec("--weights", "F", "a checkpoint or weights file (default: initial values)"),
+      OptionSpec(
+        "--input", "NAME=F",
+        "the array of one argument: F.npy, F.npz or F.npz:KEY (repeatable)"),
+      OptionSpec(
+        "--weights", "F", "a checkpoint or weights file, or .npz (default: initial values)"),
       OptionSpec("--seed", "N", "the seed of initial values and of random draws (default 0)"),
       OptionSpec("--training", nil, "run in training mode; no state changes"),
-      OptionSpec("--output", "F", "where to: .npy for one result, .safetensors for all"),
+      OptionSpec("--output", "F", "where to: .npy for one result, .npz or .safetensors for all"),
     ])
 
   package static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
     guard let output = arguments.value("--output"),
-      output.hasSuffix(".npy") || output.hasSuffix(".safetensors")
-    else { throw UsageError("--output takes a name that ends in .npy or .safetensors") }
+      [".npy", ".npz", ".safetensors"].contains(where: output.hasSuffix)
+    else { throw UsageError("--output takes a name that ends in .npy, .npz or .safetensors") }
     let inputs = try arrays(arguments)
     let name = arguments.positionals[1]
     let source = try program(arguments, network: name, inputs)
@@ -64,7 +67,7 @@ package enum EvalCommand {
       paths.append((parts[0], parts[1]))
     }
     return try paths.map { name, path in
-      (name, try NPYArray.decode(try FileIO.read(path), name: path))
+      (name, try ArrayReference(path).read())
     }
   }
 
@@ -147,7 +150,7 @@ package enum EvalCommand {
     if output.hasSuffix(".npy") {
       guard results.count == 1, let result = results.first else {
         throw UsageError(
-          "the network has \(results.count) results; write them to a .safetensors file")
+          "the network has \(results.count) results; write them to a .npz or .safetensors file")
       }
       let element: NPYArray.Element = result.type.element == .f32 ? .f32 : .i32
       let array = NPYArray(element: element, shape: result.type.shape, bytes: result.bytes)
@@ -159,6 +162,10 @@ package enum EvalCommand {
         name: result.name, dtype: result.type.element == .f32 ? .f32 : .i32,
         shape: result.type.shape, data: result.bytes)
     }
-    try FileIO.writeAtomically(try TensorFile(tensors: tensors).encode(), to: output)
+    let bytes =
+      output.hasSuffix(".npz")
+      ? try NPZ.encode(tensors.map { ($0.name, NPYArray($0)) })
+      : try TensorFile(tensors: tensors).encode()
+    try FileIO.writeAtomically(bytes, to: output)
   }
 }

@@ -13,7 +13,7 @@ package enum SampleCommand {
     "Draws a sample of a program. FILE is a checkpoint or a run's weights.safetensors, or a program "
       + "with\n--weights.",
     options: [
-      OptionSpec("--weights", "F", "a checkpoint or weights file"),
+      OptionSpec("--weights", "F", "a checkpoint or weights file, or .npz"),
       OptionSpec("--name", "NAME", "which sample of the program (default: the unnamed one)"),
       OptionSpec("--count", "N", "how many images instead of the program's count"),
       OptionSpec("--seed", "N", "the seed of the noise instead of the program's"),

@@ -19,7 +19,7 @@ package enum TrainCommand {
       OptionSpec("--seed", "N", "the run's seed (default 0)"),
       OptionSpec("--out", "DIR", "the run's folder (default runs/NAME)"),
       OptionSpec("--resume", "DIR", "go on with the run in DIR from its last checkpoint"),
-      OptionSpec("--weights", "F", "begin with the weights of a checkpoint or weights file"),
+      OptionSpec("--weights", "F", "begin with the weights of a checkpoint or weights file, or .npz"),
       OptionSpec("--every", "WHAT=N", "sample or checkpoint every N steps, or Ne for epochs"),
       OptionSpec("--json", nil, "one JSON object a step on standard output"),
       OptionSpec("--quiet", nil, "no progress"),

@@ -1,4 +1,4 @@
-// Gzip and zlib streams and CRC-32, all through the system's zlib. Outputs are bounded: a small
+// Gzip, zlib and bare deflate streams and CRC-32, all through the system's zlib. Outputs are bounded: a small
 // file that would unpack to a huge one is an error, not an allocation.
 
 import Basics
@@ -83,20 +83,41 @@ package enum Zlib {
   package static func decompress(
     _ bytes: [UInt8], exactly count: Int, name: String
   ) throws(EnvironmentFailure) -> [UInt8] {
-    let output = try Inflater.run(
-      bytes, format: .zlib, name: name, expected: count, limit: count, prefixOnly: false)
-    guard output.count == count else {
-      throw EnvironmentFailure(
-        "\(name): the compressed data has \(output.count) bytes, expected \(count)")
-    }
-    return output
+    try unpacked(bytes, format: .zlib, exactly: count, name: name)
+  }
+}
+
+/// Deflate streams without a wrapper, as ZIP archives hold them.
+enum Deflate {
+  static func compress(_ bytes: [UInt8], level: Int = 6) throws(InternalError) -> [UInt8] {
+    try deflated(bytes, format: .bare, level: level)
+  }
+
+  /// Unpacks a stream that must hold exactly `count` bytes and nothing behind them.
+  static func decompress(
+    _ bytes: [UInt8], exactly count: Int, name: String
+  ) throws(EnvironmentFailure) -> [UInt8] {
+    try unpacked(bytes, format: .bare, exactly: count, name: name)
   }
 }
 
 /// The wrapper of a deflate stream, as zlib's window-bits argument.
 private enum StreamFormat: Int32 {
+  case bare = -15
   case zlib = 15
   case gzip = 31
+}
+
+private func unpacked(
+  _ bytes: [UInt8], format: StreamFormat, exactly count: Int, name: String
+) throws(EnvironmentFailure) -> [UInt8] {
+  let output = try Inflater.run(
+    bytes, format: format, name: name, expected: count, limit: count, prefixOnly: false)
+  guard output.count == count else {
+    throw EnvironmentFailure(
+      "\(name): the compressed data has \(output.count) bytes, expected \(count)")
+  }
+  return output
 }
 
 private func deflated(

@@ -30,8 +30,12 @@ package struct DatasetResolver: Sendable {
           name: source, storage: .garments, count: Dataset.garmentCount, shape: [28, 28, 1])
     }
     if Self.namedSets.contains(source) { return try named(source, part: part) }
-    guard FileIO.exists(source) else { throw missing(source) }
+    let reference = ArrayReference(source)
+    guard FileIO.exists(reference.path) else { throw missing(source) }
     if FileIO.isDirectory(source) { return try folder(source, part: part) }
+    if reference.key != nil || source.hasSuffix(".npz") {
+      return try archive(reference, source, part: part)
+    }
     guard part == "images" else {
       throw EnvironmentFailure("'\(source)' is a single file and has no part named '\(part)'")
     }
@@ -93,7 +97,7 @@ package struct DatasetResolver: Sendable {
     if path.hasSuffix(".safetensors") { return try safetensors(bytes, path) }
     if Gzip.isGzip(bytes) || bytes.starts(with: [0, 0]) { return try idx(path, bytes) }
     throw EnvironmentFailure(
-      "\(path): not a data file; expected IDX (plain or gzip), .npy, .safetensors "
+      "\(path): not a data file; expected IDX (plain or gzip), .npy, .npz, .safetensors "
         + "or a folder of PNG files"
     )
   }
@@ -130,7 +134,36 @@ package struct DatasetResolver: Sendable {
   }
 
   private func npy(_ bytes: [UInt8], _ path: String) throws(EnvironmentFailure) -> Dataset {
-    let array = try NPYArray.decode(bytes, name: path)
+    try dataset(of: try NPYArray.decode(bytes, name: path), path)
+  }
+
+  /// An array of an archive. Labels are the array `labels`, whatever the images are called; images
+  /// are those that the source names, else the one array, else the array `images`.
+  private func archive(
+    _ reference: ArrayReference, _ source: String, part: String
+  ) throws(EnvironmentFailure) -> Dataset {
+    let archive = try NPZArchive(try FileIO.read(reference.path), name: reference.path)
+    if part != "images" {
+      guard archive.keys.contains(part) else {
+        throw EnvironmentFailure(
+          "\(reference.path): it has no array '\(part)'; it has "
+            + archive.keys.prefix(8).joined(separator: ", "),
+          help: "name the array for the source of \(part): --data NAME=\(reference.path):KEY")
+      }
+      return try dataset(of: try archive.array(part), "\(reference.path):\(part)")
+    }
+    let array: NPYArray
+    if let key = reference.key {
+      array = try archive.array(key)
+    } else if archive.keys.count > 1, archive.keys.contains(part) {
+      array = try archive.array(part)
+    } else {
+      array = try archive.onlyArray()
+    }
+    return try dataset(of: array, source)
+  }
+
+  private func dataset(of array: NPYArray, _ path: String) throws(EnvironmentFailure) -> Dataset {
     guard let count = array.shape.first, count > 0, array.shape.allSatisfy({ $0 > 0 }) else {
       throw EnvironmentFailure("\(path): it holds no examples; its shape is \(array.shape)")
     }

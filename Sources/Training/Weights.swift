@@ -26,9 +26,14 @@ package enum Weights {
       .encode(checksum: true)
   }
 
-  /// The tensors of a weights file or checkpoint.
+  /// The tensors of a weights file or checkpoint, or the arrays of an NPZ file.
   package static func read(_ path: String) throws(EnvironmentFailure) -> [NamedTensor] {
-    try TensorFile.decode(try FileIO.read(path), name: path).tensors
+    let bytes = try FileIO.read(path)
+    guard ZipArchive.isZip(bytes) else { return try TensorFile.decode(bytes, name: path).tensors }
+    return try NPZArchive(bytes, name: path).arrays().map {
+      (key, array) throws(EnvironmentFailure) in
+      try NamedTensor(name: key, array, file: path)
+    }
   }
 
   /// A file that can be used alone.
