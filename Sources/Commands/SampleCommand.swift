@@ -11,48 +11,69 @@ package enum SampleCommand {
   package static let spec = CommandSpec(
     "sample", "FILE", count: 1...1,
     "Draws a sample of a program. FILE is a checkpoint or a run's weights.safetensors, or a program "
-      + "with\n--weights.",
+      + "with\n--weights. Image i follows from the seed and i alone, however many are drawn.",
     options: [
       OptionSpec("--weights", "F", "a checkpoint or weights file, or .npz"),
       OptionSpec("--name", "NAME", "which sample of the program (default: the unnamed one)"),
-      OptionSpec("--count", "N", "how many images instead of the program's count"),
+      OptionSpec("--count", "N", "how many images instead of the program's count; of each class"),
       OptionSpec("--seed", "N", "the seed of the noise instead of the program's"),
+      OptionSpec(
+        "--class", "K", "images of this class: a number, several as 1,4,7, or all, a row of each"),
+      OptionSpec("--raw", nil, "the trained weights, where the default is their moving average"),
+      OptionSpec("--interpolate", nil, "a walk from seed to seed and back, to a .gif file"),
+      OptionSpec("--seeds", "A,B,C", "the seeds of the walk (default: --seed and the next one)"),
+      OptionSpec("--frames", "N", "frames from one seed to the next (default 30)"),
+      OptionSpec("--grid", "COLUMNSxROWS", "the form of the grid, and so its count"),
       OptionSpec("--data", "SOURCE", "replace the data sources that the sample uses"),
       OptionSpec(
-        "--out", "F", "where to: .png for a grid, .npy for the numbers (default sample.png)"),
+        "--out", "F",
+        "where to: .png for a grid, a folder or a pattern such as faces/%05d.png for single files, "
+          + ".npy for the numbers, .gif with --interpolate (default sample.png)"),
     ])
 
   package static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
-    let out = arguments.value("--out") ?? "sample.png"
-    guard out.hasSuffix(".png") || out.hasSuffix(".npy") else {
-      throw UsageError("--out takes a name that ends in .png or .npy, not '\(out)'")
-    }
-    let count = try arguments.integer("--count", in: 1...1_000_000)
-    let name = arguments.value("--name")
-    let loaded = try load(
-      arguments, sampleCount: count.map { SampleCount(sample: name, count: $0) })
+    let walks = arguments.has("--interpolate")
+    let output = try SampleOutput(
+      arguments.value("--out") ?? (walks ? "sample.gif" : "sample.png"), walks: walks)
+    let request = try SampleRequest(arguments, output)
+    let loaded = try load(arguments)
     let program = loaded.source.program
-    guard let sample = program.sample(named: name) else {
+    guard let sample = program.sample(named: request.name) else {
       let names = program.samples.map { $0.name ?? "(unnamed)" }.joined(separator: ", ")
       throw UsageError(
-        "the program has no sample \(name.map { "named '\($0)'" } ?? "block"); it has: "
+        "the program has no sample \(request.name.map { "named '\($0)'" } ?? "block"); it has: "
           + (names.isEmpty ? "none" : names)
       )
     }
+    let classes = try request.classes(of: sample)
     let workplace = try Workplace(arguments)
     let session = try Session(
       program: program, backend: workplace.backend, seed: 0, compiler: workplace.compiler)
     try session.initialize()
-    try Weights.load(loaded.tensors, into: session, for: sample.graph, path: loaded.path)
-    let seed = try arguments.seed()
+    try loadWeights(loaded, into: session, sample, raw: arguments.has("--raw"), console)
     let given = try dataReplacements(arguments, program.data)
     let feeder = try DataFeeder(
       sources(of: sample, program), replacements: given.isEmpty ? loaded.replacements : given,
-      limits: ClassLimit.ofData([sample.graph]), resolver: workplace.resolver,
-      seed: seed ?? sample.seed)
-    let drawn = try session.draw(sample, data: feeder, seed: seed)
-    try write(drawn, sample, to: out)
-    console.message("\(out): \(shapeText(drawn.shape))\n")
+      // Where classes are chosen, labels of the data are not looked at.
+      limits: classes == nil ? ClassLimit.ofData([sample.graph]) : [:],
+      resolver: workplace.resolver, seed: request.seed ?? sample.seed)
+    let drawer = try SampleDrawer(
+      loaded.source, sample: request.name, session: session, data: feeder,
+      count: request.count(classes), choosesClass: classes != nil)
+    if let reason = drawer.whyWhole {
+      if walks {
+        throw UsageError("--interpolate: the sample's images are drawn all at once: \(reason)")
+      }
+      console.message("the images are drawn all at once, so each depends on the count: \(reason)\n")
+    }
+    let series = SampleSeries(drawer: drawer, classes: classes ?? [nil], seed: request.seed)
+    let shape =
+      walks
+      ? try output.write(
+        series, from: request.seeds(drawer.sample.seed), frames: request.frames,
+        columns: request.columns)
+      : try output.write(series, columns: request.columns)
+    console.message("\(output.path): \(shapeText(shape))\n")
     return ExitCode.done
   }
 
@@ -64,8 +85,7 @@ package enum SampleCommand {
     var replacements: [(name: String?, source: String)] = []
   }
 
-  private static func load(_ arguments: ParsedArguments, sampleCount: SampleCount?) throws -> Loaded
-  {
+  private static func load(_ arguments: ParsedArguments) throws -> Loaded {
     let file = arguments.positionals[0]
     let settings = try arguments.settings()
     if file.hasSuffix(".safetensors") {
@@ -74,8 +94,8 @@ package enum SampleCommand {
       }
       let trained = try Weights.readWithProgram(file)
       return Loaded(
-        source: try trained.program.elaborated(adding: settings, sampleCount: sampleCount),
-        tensors: trained.tensors, path: file, replacements: trained.replacements)
+        source: try trained.program.elaborated(adding: settings), tensors: trained.tensors,
+        path: file, replacements: trained.replacements)
     }
     guard let weights = arguments.value("--weights") else {
       throw UsageError(
@@ -83,8 +103,25 @@ package enum SampleCommand {
         help: "the weights of a run are enough: gan-exec sample RUN/weights.safetensors")
     }
     let tensors = try Weights.read(weights)
-    let source = try ProgramSource(path: file, settings: settings, sampleCount: sampleCount)
+    let source = try ProgramSource(path: file, settings: settings)
     return Loaded(source: source, tensors: tensors, path: weights)
+  }
+
+  /// The moving averages where the program has any, and says so.
+  private static func loadWeights(
+    _ loaded: Loaded, into session: Session, _ sample: SampleProgram, raw: Bool, _ console: Console
+  ) throws {
+    var tensors = loaded.tensors
+    let averages = Weights.averages(in: tensors, for: sample.graph, of: session.program)
+    if !averages.names.isEmpty {
+      if !raw { tensors = averages.tensors }
+      let names = averages.names.map { "'\($0)'" }.joined(separator: ", ")
+      console.message(
+        raw
+          ? "weights as trained, not their moving average \(names)\n"
+          : "weights: the moving average \(names) (--raw takes those that were trained)\n")
+    }
+    try Weights.load(tensors, into: session, for: sample.graph, path: loaded.path)
   }
 
   private static func sources(of sample: SampleProgram, _ program: Program) -> [DataDeclaration] {
@@ -101,22 +138,5 @@ package enum SampleCommand {
       used = Array(Set(used))
     }
     return program.data.filter { used.contains($0.name) }
-  }
-
-  private static func write(
-    _ drawn: (shape: [Int], values: [Float]), _ sample: SampleProgram, to out: String
-  ) throws {
-    if out.hasSuffix(".npy") {
-      let array = NPYArray(shape: drawn.shape, floats: drawn.values)
-      try FileIO.writeAtomically(try array.encode(), to: out)
-      return
-    }
-    guard let grid = try SampleWriter.grid(drawn, low: sample.low, high: sample.high) else {
-      throw UsageError(
-        "the sample's shape \(shapeText(drawn.shape)) is no list of pictures; "
-          + "write it to a .npy file"
-      )
-    }
-    try FileIO.writeAtomically(try PNG.encode(grid), to: out)
   }
 }

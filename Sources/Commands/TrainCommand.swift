@@ -10,7 +10,8 @@ package enum TrainCommand {
   package static let spec = CommandSpec(
     "train", "FILE", count: 0...1,
     "Trains a program on its data and leaves samples, losses, checkpoints and weights in a folder. "
-      + "With --resume,\nFILE, --data, --set and --math may be left out: the run's own are used.",
+      + "With --resume,\nFILE, --data, --set, --math, --every, --keep-last and --keep-every may be left out: the run's "
+      + "own are used.",
     options: [
       OptionSpec("--data", "SOURCE", "replace the named data sets, or one source by NAME=SOURCE"),
       OptionSpec("--epochs", "N", "train until N epochs are done, counted from the beginning"),
@@ -20,7 +21,14 @@ package enum TrainCommand {
       OptionSpec("--out", "DIR", "the run's folder (default runs/NAME)"),
       OptionSpec("--resume", "DIR", "go on with the run in DIR from its last checkpoint"),
       OptionSpec("--weights", "F", "begin with the weights of a checkpoint or weights file, or .npz"),
+      OptionSpec(
+        "--partial", nil, "with --weights: take the tensors that fit, even if not all do"),
       OptionSpec("--every", "WHAT=N", "sample or checkpoint every N steps, or Ne for epochs"),
+      OptionSpec(
+        "--keep-last", "N",
+        "how many checkpoints stay (default 2; all of those that the program or --every asks for)"),
+      OptionSpec(
+        "--keep-every", "N", "save one each N steps, or Ne for epochs, and keep it for good"),
       OptionSpec("--json", nil, "one JSON object a step on standard output"),
       OptionSpec("--quiet", nil, "no progress"),
       OptionSpec("--dry-run", nil, "compile and plan, then stop before the first step"),
@@ -33,6 +41,7 @@ package enum TrainCommand {
     var options = try trainingOptions(arguments)
     let resumed = try resumedCheckpoint(arguments, console)
     options.resumedFrom = resumed?.path
+    if let earlier = resumed?.checkpoint.policy { goOn(&options, earlier) }
     let source = try program(arguments, resumed)
     showWarnings(source, on: console)
     guard source.program.train != nil else {
@@ -61,9 +70,10 @@ package enum TrainCommand {
       try session.initialize()
     }
     if let path = arguments.value("--weights") {
-      try Weights.loadAll(try Weights.read(path), into: session, path: path)
+      try beginWithWeights(path, session, isPartial: arguments.has("--partial"), console)
     }
     if arguments.has("--dry-run") { return try dryRun(session, feeder, workplace, console) }
+    if resumed == nil { try CheckpointSpace(source).require(in: newFolder(arguments, source)) }
     let folder = try openFolder(arguments, source, resumed: resumed != nil)
     return try train(
       session: session, source: source, feeder: feeder, folder: folder,
@@ -105,29 +115,53 @@ package enum TrainCommand {
     _ = try arguments.seed()
     _ = try arguments.settings()
     options.checksFinite = arguments.has("--check-finite")
-    for text in arguments.values("--every") { options.schedules.append(try schedule(text)) }
+    options.policy = try policy(arguments)
+    if arguments.has("--partial"), !arguments.has("--weights") {
+      throw UsageError("--partial says how to take --weights, which is not given")
+    }
     return options
   }
 
-  /// `sample=200`, `sample=1e`, `checkpoint=5e`.
-  private static func schedule(_ text: String) throws(UsageError) -> Schedule {
-    let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
-    let wrong = UsageError(
-      "--every takes sample=N, checkpoint=N (steps), sample=Ne or checkpoint=Ne (epochs), "
-        + "not '\(text)'")
-    guard parts.count == 2 else { throw wrong }
-    let isEpochs = parts[1].hasSuffix("e")
-    guard let count = Int(isEpochs ? String(parts[1].dropLast()) : parts[1]), count > 0 else {
-      throw wrong
+  private static func policy(_ arguments: ParsedArguments) throws(UsageError) -> CheckpointPolicy {
+    var policy = CheckpointPolicy()
+    for text in arguments.values("--every") {
+      guard let schedule = Schedule(option: text) else {
+        throw UsageError(
+          "--every takes sample=N, checkpoint=N (steps), sample=Ne or checkpoint=Ne (epochs), "
+            + "not '\(text)'")
+      }
+      policy.schedules.append(schedule)
     }
-    let action: Schedule.Action
-    switch parts[0] {
-    case "sample": action = .sample(nil)
-    case "checkpoint": action = .checkpoint
-    default: throw wrong
+    policy.keepLast = try arguments.integer("--keep-last", in: 1...1_000_000)
+    if let text = arguments.value("--keep-every") {
+      guard let schedule = Schedule(interval: text, [.checkpoint]) else {
+        throw UsageError("--keep-every takes N (steps) or Ne (epochs), not '\(text)'")
+      }
+      policy.keepEvery = schedule
     }
-    return Schedule(
-      count: count, unit: isEpochs ? .epochs : .steps, actions: [action], block: nil)
+    return policy
+  }
+
+  /// What the run was told of schedules and checkpoints holds where nothing else is said.
+  private static func goOn(_ options: inout TrainingOptions, _ earlier: CheckpointPolicy) {
+    options.earlierPolicy = earlier
+    options.policy.keepLast = options.policy.keepLast ?? earlier.keepLast
+    options.policy.keepEvery = options.policy.keepEvery ?? earlier.keepEvery
+    let replaced = options.policy.schedules.flatMap(\.actions)
+    options.policy.schedules += earlier.schedules.filter { schedule in
+      !schedule.actions.contains(where: replaced.contains)
+    }
+  }
+
+  /// Says what was taken where not everything fits.
+  private static func beginWithWeights(
+    _ path: String, _ session: Session, isPartial: Bool, _ console: Console
+  ) throws {
+    var match = Weights.match(try Weights.read(path), session.program)
+    if !match.unused.isEmpty { match.ignore(Weights.optimizerStates(ofFile: path)) }
+    if let failure = match.failure(path: path), !isPartial || match.taken.isEmpty { throw failure }
+    if !match.isWhole || !match.unused.isEmpty { console.message("\(path):\n\(match.text)\n") }
+    try Weights.begin(session, with: match)
   }
 
   /// The program of the file, or of the run that goes on; the run's settings hold where none are
@@ -190,12 +224,7 @@ package enum TrainCommand {
     _ checkpoint: Checkpoint, _ source: ProgramSource, _ arguments: ParsedArguments, path: String
   ) throws {
     guard checkpoint.programHash == source.hash else {
-      throw EnvironmentFailure(
-        "\(path): the checkpoint is of another program than \(source.source.name), "
-          + "or of other settings",
-        help:
-          "without FILE and settings, --resume takes the run's own; to begin a new run with these "
-          + "weights, use --weights \(path)")
+      throw ResumeRefusal.failure(checkpoint, source, path: path)
     }
     if let seed = try arguments.seed(), seed != checkpoint.seed {
       throw EnvironmentFailure("\(path): the run's seed is \(checkpoint.seed), not \(seed)")
@@ -236,10 +265,13 @@ package enum TrainCommand {
       try FileIO.createDirectory(folder.samples)
       return folder
     }
-    let path = arguments.value("--out") ?? RunFolder.unusedPath(model: source.program.model)
-    let folder = try RunFolder.create(path)
+    let folder = try RunFolder.create(newFolder(arguments, source))
     try FileIO.writeAtomically(source.source.bytes, to: folder.programPath)
     return folder
+  }
+
+  private static func newFolder(_ arguments: ParsedArguments, _ source: ProgramSource) -> String {
+    arguments.value("--out") ?? RunFolder.unusedPath(model: source.program.model)
   }
 
   private static func dryRun(

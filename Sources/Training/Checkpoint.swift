@@ -25,13 +25,17 @@ package struct Checkpoint: Sendable {
   /// What `--data` said, so that a resumed run finds its data; an empty name stands for all named
   /// sets.
   package var replacements: [(name: String?, source: String)]
+  /// What the command line said of schedules and checkpoints, so that a resumed run keeps to it.
+  package var policy: CheckpointPolicy
   package var tensors: [NamedTensor]
 
   /// The states of a session after `step` steps.
   package init(
-    session: Session, source: ProgramSource, step: Int, feeder: DataFeeder
+    session: Session, source: ProgramSource, step: Int, feeder: DataFeeder,
+    policy: CheckpointPolicy = CheckpointPolicy()
   ) throws(EnvironmentFailure) {
     self.step = step
+    self.policy = policy
     seed = session.seed
     arithmetic = session.arithmetic
     program = CarriedProgram(source)
@@ -57,8 +61,9 @@ package struct Checkpoint: Sendable {
       ("step", String(step)), ("seed", String(seed)), ("program_hash", programHash),
       ("data", data.text()), ("data_sources", replaced.text()),
     ]
-    return try TensorFile(tensors: tensors, metadata: metadata + math + program.metadata).encode(
-      checksum: true)
+    return try TensorFile(
+      tensors: tensors, metadata: metadata + math + policy.metadata + program.metadata
+    ).encode(checksum: true)
   }
 
   package init(path: String) throws(EnvironmentFailure) {
@@ -92,6 +97,7 @@ package struct Checkpoint: Sendable {
       }
       arithmetic = known
     }
+    policy = try CheckpointPolicy(file, path: path)
     program = try CarriedProgram(file, path: path)
     programHash = try CarriedProgram.required("program_hash", file, path)
     data = try CarriedProgram.pairs("data", file, path).map { (name: $0.0, checksum: $0.1) }

@@ -61,16 +61,22 @@ struct RunSchedule {
     }
   }
 
-  /// The number of steps between two occurrences of a schedule.
   private func period(_ schedule: Schedule) -> Int {
-    let (product, overflow) = schedule.count.multipliedReportingOverflow(
-      by: schedule.unit == .steps ? 1 : stepsPerEpoch)
-    return overflow ? Int.max : max(1, product)
+    schedule.period(stepsPerEpoch: stepsPerEpoch)
   }
 
   private func gcd(_ a: Int, _ b: Int) -> Int {
     var (a, b) = (a, b)
     while b != 0 { (a, b) = (b, a % b) }
     return max(1, a)
+  }
+}
+
+extension Schedule {
+  /// The number of steps between two occurrences.
+  func period(stepsPerEpoch: Int) -> Int {
+    let (product, overflow) = count.multipliedReportingOverflow(
+      by: unit == .steps ? 1 : stepsPerEpoch)
+    return overflow ? Int.max : max(1, product)
   }
 }

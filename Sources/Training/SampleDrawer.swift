@@ -15,7 +15,7 @@ import GraphIR
 
 package final class SampleDrawer {
   /// The most images that are made at a time; fewer where the program's own count is lower.
-  private static let chunk = 64
+  private static let mostRows = 64
 
   /// The sample as it stands in the program, or for the count asked for where it is drawn whole.
   package let sample: SampleProgram
@@ -64,7 +64,7 @@ package final class SampleDrawer {
     let labels = ClassLimit.ofLabels(declared.graph)
     classLimit = labels.map(\.limit).min { $0.count < $1.count }
     if choosesClass { try Self.checkClasses(labels) }
-    let rows = max(2, min(declared.count, Self.chunk))
+    let rows = max(2, min(declared.count, Self.mostRows))
     do {
       let made = try Self.split(source, declared, rows: rows, choosesClass)
       (split, whole, whyWhole, sample, self.count) = (made, nil, nil, declared, asked)
@@ -88,6 +88,9 @@ package final class SampleDrawer {
   ) throws -> (shape: [Int], values: [Float]) {
     ([count] + imageShape, try images(0..<count, seed: seed, class: label))
   }
+
+  /// Ranges of so many, from a multiple of it on, are made without a row to spare.
+  package var chunk: Int { split?.rows ?? max(1, count) }
 
   // MARK: Drawing
 

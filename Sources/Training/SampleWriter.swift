@@ -52,13 +52,14 @@ package final class SampleWriter {
 
   /// A grid of pictures of shape [n, h, w] or [n, h, w, 1 or 3]; nil for anything else.
   package static func grid(
-    _ drawn: (shape: [Int], values: [Float]), low: Double, high: Double
+    _ drawn: (shape: [Int], values: [Float]), low: Double, high: Double, columns: Int? = nil
   ) throws(EnvironmentFailure) -> Image? {
     let shape = drawn.shape
     guard shape.count == 3 || shape.count == 4 && [1, 3].contains(shape[3]) else { return nil }
     return try ImageGrid.make(
       images: drawn.values, count: shape[0], height: shape[1], width: shape[2],
-      channels: shape.count == 4 ? shape[3] : 1, low: Float(low), high: Float(high))
+      channels: shape.count == 4 ? shape[3] : 1, columns: columns, low: Float(low),
+      high: Float(high))
   }
 
   // MARK: Animation

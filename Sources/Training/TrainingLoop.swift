@@ -8,10 +8,12 @@ import Formats
 package struct TrainingOptions: Sendable {
   /// Where the run ends, counted from its beginning; nil is the program's own length.
   package var length: TrainProgram.Length?
-  /// Replaces the schedules of an action.
-  package var schedules: [Schedule] = []
-  /// Rolling checkpoints that are kept where the program asks for none of its own.
-  package var keptCheckpoints = 2
+  /// When checkpoints are saved and which stay; its schedules replace those of an action.
+  package var policy = CheckpointPolicy()
+  /// That of the run that goes on.
+  package var earlierPolicy: CheckpointPolicy?
+  /// How many bytes there are at a path; nil where that is not known.
+  package var freeSpace: @Sendable (String) -> Int? = FreeSpace.bytes
   /// Looks at every computed value of every step for infinities and NaN. Slow.
   package var checksFinite = false
   /// The checkpoint that the run goes on from.
@@ -34,7 +36,8 @@ package final class TrainingLoop {
   private let stepsPerEpoch: Int
   private var step: Int
   private var lastCheckpoint: (step: Int, path: String)?
-  private var rolling: [String] = []
+  private var keeper: CheckpointKeeper
+  private let space: CheckpointSpace
   private var epochBegan = 0.0
   private var lastFlush = 0.0
 
@@ -58,7 +61,11 @@ package final class TrainingLoop {
     writer = SampleWriter(session: session, source: source, folder: folder, data: feeder)
     stepsPerEpoch = max(1, feeder.stepsPerEpoch)
     schedule = RunSchedule(
-      train, session.program, replacing: options.schedules, stepsPerEpoch: stepsPerEpoch)
+      train, session.program, replacing: options.policy.schedules, stepsPerEpoch: stepsPerEpoch)
+    keeper = CheckpointKeeper(
+      options.policy, earlier: options.earlierPolicy, savesEachEpoch: !schedule.hasCheckpoints,
+      stepsPerEpoch: stepsPerEpoch)
+    space = CheckpointSpace(source, free: options.freeSpace)
     step = startStep
     lastCheckpoint = options.resumedFrom.map { (startStep, $0) }
   }
@@ -95,6 +102,10 @@ package final class TrainingLoop {
       end = try runSteps()
     } catch let death as TrainingDeath {
       end = .died(death)
+    } catch var failure as EnvironmentFailure {
+      // Whatever could not be written or read: what there is to go on from.
+      failure.help = failure.help ?? CheckpointSpace.help(lastCheckpoint?.path, folder.path)
+      throw failure
     }
     try flush(durably: true)
     for observer in observers { try observer.end(end) }
@@ -102,6 +113,7 @@ package final class TrainingLoop {
   }
 
   private func runSteps() throws -> TrainingEnd {
+    try space.require(in: folder.path, lastCheckpoint: lastCheckpoint?.path)
     if step > 0 { try prepareToGoOn() }
     // Every variant is bound before the first step, so that a missing kernel or memory shows at
     // once.
@@ -127,14 +139,7 @@ package final class TrainingLoop {
   /// What a run that was stopped left behind is brought to the state after `step` steps.
   private func prepareToGoOn() throws {
     try writer.rewind(toStep: step, stepsPerEpoch: stepsPerEpoch)
-    if savesEachEpoch {
-      rolling = try folder.checkpointSteps().filter { $0 <= step }.map(folder.checkpointPath)
-    }
-  }
-
-  /// Whether checkpoints are saved each epoch, because the program asks for none.
-  private var savesEachEpoch: Bool {
-    !schedule.hasCheckpoints
+    keeper.adopt(try folder.checkpointSteps().filter { $0 <= step })
   }
 
   /// What follows a step's computation. Returns how the run ends, if it does.
@@ -171,7 +176,7 @@ package final class TrainingLoop {
 
   private func endEpoch() throws {
     // Programs without data have epochs of one step; they are saved now and then only.
-    if savesEachEpoch, stepsPerEpoch > 1 || step % 1000 == 0 { try rollCheckpoint() }
+    if keeper.savesEachEpoch, stepsPerEpoch > 1 || step % 1000 == 0 { try rollCheckpoint() }
     if stepsPerEpoch > 1 { try flush(durably: false) }
     let now = monotonicSeconds()
     try tell(.epochEnd(step / stepsPerEpoch, seconds: now - epochBegan))
@@ -206,7 +211,9 @@ package final class TrainingLoop {
         try tell(.sample(try writer.write(sample, label: label, step: step)))
       }
     }
-    if due.contains(where: { $0.actions.contains(.checkpoint) }) { _ = try saveCheckpoint() }
+    if due.contains(where: { $0.actions.contains(.checkpoint) }) || keeper.isKept(step) {
+      try rollCheckpoint()
+    }
   }
 
   // MARK: Files
@@ -218,21 +225,21 @@ package final class TrainingLoop {
       throw TrainingDeath(
         step: step, name: bad.name, value: bad.value, lastCheckpoint: lastCheckpoint?.path)
     }
+    try space.require(in: folder.path, lastCheckpoint: lastCheckpoint?.path)
     // The log first: a checkpoint never stands before the lines of its steps.
     try flush(durably: true)
     let path = folder.checkpointPath(step: step)
-    let checkpoint = try Checkpoint(session: session, source: source, step: step, feeder: feeder)
+    let checkpoint = try Checkpoint(
+      session: session, source: source, step: step, feeder: feeder, policy: options.policy)
     try FileIO.writeAtomically(try checkpoint.encode(), to: path)
     lastCheckpoint = (step, path)
     try tell(.checkpoint(path: path))
     return path
   }
 
-  /// Saves a checkpoint and removes the oldest of those saved this way.
+  /// Saves a checkpoint, and removes those that the policy keeps no longer.
   private func rollCheckpoint() throws {
-    rolling.append(try saveCheckpoint())
-    while rolling.count > options.keptCheckpoints {
-      try? FileIO.remove(rolling.removeFirst())
-    }
+    _ = try saveCheckpoint()
+    for old in keeper.saved(step) { try? FileIO.remove(folder.checkpointPath(step: old)) }
   }
 }

@@ -68,19 +68,59 @@ package enum Weights {
     return WithProgram(program: try CarriedProgram(file, path: path), tensors: file.tensors)
   }
 
-  /// Loads every parameter and running statistic. An average that the file lacks begins as a copy,
-  /// as in a new run.
-  package static func loadAll(
-    _ tensors: [NamedTensor], into session: Session, path: String
+  /// How the tensors of a file fit a program.
+  package static func match(_ tensors: [NamedTensor], _ program: Program) -> WeightMatch {
+    WeightMatch(tensors, program.states, kinds: kinds)
+  }
+
+  /// The names of the moments and counters of a file that its own program tells of; none where there
+  /// is no such program.
+  package static func optimizerStates(ofFile path: String) -> Set<String> {
+    let source = try? readWithProgram(path).program.elaborated()
+    return Set((source?.program.states ?? []).filter { !kinds.contains($0.kind) }.map(\.name))
+  }
+
+  /// Begins a run with the tensors of a match; what is missing keeps its first value, and an average
+  /// that is missing begins as a copy, as in a new run.
+  package static func begin(
+    _ session: Session, with match: WeightMatch
   ) throws(EnvironmentFailure) {
-    let there = Set(tensors.map(\.name))
-    func isMissingAverage(_ state: StateDeclaration) -> Bool {
-      state.kind == .average && !there.contains(state.name)
+    for tensor in match.taken { try session.setBytes(tensor.name, tensor.data) }
+    let taken = Set(match.taken.map(\.name))
+    try session.copyInitialValues { $0.kind == .average && !taken.contains($0.name) }
+  }
+
+  /// The tensors with the moving averages of the networks that a graph calls in the place of what
+  /// was trained, and the averages' names: none where there are none, where the graph calls one
+  /// itself, or where the file has not all of one.
+  package static func averages(
+    in tensors: [NamedTensor], for graph: Graph, of program: Program
+  ) -> (tensors: [NamedTensor], names: [String]) {
+    let read = statesRead(by: graph)
+    let byName = Dictionary(tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    var averages: [String: StateDeclaration] = [:]
+    for state in program.states where state.kind == .average {
+      if read.contains(state.name) { return (tensors, []) }
+      guard case .copy(let original) = state.initializer, read.contains(original) else { continue }
+      // Of several averages of one network the first.
+      averages[original] = averages[original] ?? state
     }
-    try load(tensors, into: session, path: path) {
-      kinds.contains($0.kind) && !isMissingAverage($0)
+    guard averages.values.allSatisfy({ byName[$0.name] != nil }) else { return (tensors, []) }
+    var names: [String] = []
+    for state in program.states where state.kind == .average {
+      guard averages.values.contains(where: { $0.name == state.name }),
+        let name = state.name.split(separator: "/").first.map(String.init), !names.contains(name)
+      else { continue }
+      names.append(name)
     }
-    try session.copyInitialValues(where: isMissingAverage)
+    let replaced = tensors.map { tensor in
+      guard let average = averages[tensor.name], var other = byName[average.name] else {
+        return tensor
+      }
+      other.name = tensor.name
+      return other
+    }
+    return (replaced, names)
   }
 
   /// Loads what a graph needs: the states that it reads, and every parameter and running statistic
@@ -130,20 +170,14 @@ package enum Weights {
         missing.append(state.name)
         continue
       }
-      let dtype: NamedTensor.Element = state.type.element == .f32 ? .f32 : .i32
-      guard tensor.shape == state.type.shape, tensor.dtype == dtype,
-        tensor.data.count == state.type.byteCount
-      else {
+      guard tensor.fits(state) else {
         throw EnvironmentFailure(
-          "\(path): '\(state.name)' is \(tensor.dtype.rawValue)\(shapeText(tensor.shape)), "
-            + "but the program has \(state.type)")
+          "\(path): '\(state.name)' is \(tensor.typeText), but the program has \(state.type)")
       }
       found.append((state, tensor))
     }
     guard missing.isEmpty else {
-      let shown = missing.prefix(8).joined(separator: ", ")
-      let rest = missing.count > 8 ? " and \(missing.count - 8) more" : ""
-      throw EnvironmentFailure("\(path): it lacks \(shown)\(rest)")
+      throw EnvironmentFailure("\(path): it lacks \(shortList(missing))")
     }
     for (state, tensor) in found { try session.setBytes(state.name, tensor.data) }
   }
