@@ -21,19 +21,25 @@ package struct Workplace {
   package let compiler: GraphCompiler
   package let resolver: DatasetResolver
 
-  /// `resumed` is the arithmetic of the run that goes on, if it is known.
-  package init(_ arguments: ParsedArguments, resumed: Pipeline.Arithmetic? = nil) throws {
-    backend = try Self.makeBackend(arguments)
+  /// `resumed` is the arithmetic of the run that goes on, if it is known; `threads` replaces what the
+  /// options say.
+  package init(
+    _ arguments: ParsedArguments, resumed: Pipeline.Arithmetic? = nil, threads: Int? = nil
+  ) throws {
+    backend = try Self.makeBackend(arguments, threads: threads)
     compiler = GraphCompiler(try Self.arithmetic(arguments) ?? resumed ?? .fast)
     resolver = DatasetResolver(
       dataDirectory: arguments.value("--data-dir"), environment: processEnvironment())
   }
 
-  static func makeBackend(_ arguments: ParsedArguments) throws -> any Backend {
+  static func makeBackend(
+    _ arguments: ParsedArguments, threads replaced: Int? = nil
+  ) throws -> any Backend {
     if case .opencl(let index) = try BackendChoice(arguments) {
       return try openCLBackend(try OpenCLBackend.device(at: index))
     }
-    let threads = try arguments.integer("--threads", in: 1...256)
+    let asked = try arguments.integer("--threads", in: 1...256)
+    let threads = replaced ?? asked
     let names = InstructionSet.allCases.map(\.rawValue)
     if let name = arguments.value("--isa"), !names.contains(name) {
       throw UsageError(

@@ -11,5 +11,6 @@ package func ganExec(_ arguments: [String], console: Console = .standard()) -> I
       Command(ProfileCommand.spec, ProfileCommand.run),
       Command(DataCommand.spec, DataCommand.run), Command(DevicesCommand.spec, DevicesCommand.run),
       Command(TuneCommand.spec, TuneCommand.run),
+      Command(VerifyResumeCommand.spec, VerifyResumeCommand.run),
     ], fallback: nil, console: console)
 }
