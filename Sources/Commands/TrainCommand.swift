@@ -20,7 +20,8 @@ package enum TrainCommand {
       OptionSpec("--seed", "N", "the run's seed (default 0)"),
       OptionSpec("--out", "DIR", "the run's folder (default runs/NAME)"),
       OptionSpec("--resume", "DIR", "go on with the run in DIR from its last checkpoint"),
-      OptionSpec("--weights", "F", "begin with the weights of a checkpoint or weights file, or .npz"),
+      OptionSpec(
+        "--weights", "F", "begin with the weights of a checkpoint or weights file, or .npz"),
       OptionSpec(
         "--partial", nil, "with --weights: take the tensors that fit, even if not all do"),
       OptionSpec("--every", "WHAT=N", "sample or checkpoint every N steps, or Ne for epochs"),

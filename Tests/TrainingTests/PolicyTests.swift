@@ -7,6 +7,7 @@ import CommandSupport
 import Elaboration
 import Formats
 import Foundation
+import TestSupport
 import Testing
 import Training
 
@@ -21,7 +22,7 @@ import Training
       ([], [35, 40]), (["--keep-last", "1"], [40]), (["--keep-last", "4"], [25, 30, 35, 40]),
       (["--keep-every", "3e"], [15, 30, 35, 40]),
       (["--keep-every", "12"], [12, 24, 35, 36, 40]),
-      (["--keep-last", "1", "--keep-every", "20"], [20, 40]),
+      (["--keep-last", "1", "--keep-every", "20"], [20, 35, 40]),
       (["--every", "checkpoint=8"], [8, 16, 24, 32, 40]),
       (["--every", "checkpoint=8", "--keep-last", "2"], [32, 40]),
       (["--every", "checkpoint=8", "--keep-last", "1", "--keep-every", "16"], [16, 32, 40]),
@@ -242,6 +243,16 @@ import Training
     for wrong in [["--at", "6"], ["--steps", "1"], ["--steps", "4", "--at", "4"]] {
       #expect(exec(["verify-resume", program] + wrong).code == 2, "\(wrong)")
     }
+  }
+
+  @Test(arguments: [
+    "dense-gan", "vanilla-gan", "vanilla-gan-tf", "dcgan-mnist", "dcgan-fashion", "fashion-gan",
+  ])
+  func allProgramsResumeExactly(_ name: String) throws {
+    let result = exec(
+      "verify-resume", Places.graph(name), "--batch", "2", "--data", "synthetic",
+      "--steps", "2")
+    #expect(result.code == 0, "\(result.output)\(result.messages)")
   }
 
   /// A session that goes on with another seed draws other noise.

@@ -53,10 +53,27 @@ import Training
     let second = exec("sample", weights, "--count", "5", "--raw", "--out", raw)
     #expect(second.messages.contains("as trained"), "\(second.messages)")
     #expect(try array(smooth) != array(raw))
-    // As the sample that calls the average itself, where there is nothing to say.
-    let own = exec("sample", weights, "--name", "averaged", "--out", raw)
-    #expect(own.code == 0 && !own.messages.contains("average '"), "\(own.messages)")
+    // As with a file in which the average stands in the network's place.
+    var file = try TensorFile.decode(try contents(weights), name: weights)
+    let trained = file
+    for index in file.tensors.indices where file.tensors[index].name.hasPrefix("generator/") {
+      let average = "smooth/" + file.tensors[index].name.dropFirst("generator/".count)
+      file.tensors[index].data = try #require(trained[average]).data
+    }
+    let averaged = folder.file("averaged.safetensors")
+    try FileIO.writeAtomically(try file.encode(), to: averaged)
+    #expect(exec("sample", averaged, "--count", "5", "--raw", "--out", raw).code == 0)
     #expect(try array(smooth) == array(raw))
+    // A sample that calls the average itself: there is nothing to say.
+    let own = exec("sample", weights, "--name", "averaged", "--out", raw)
+    #expect(own.code == 0 && !own.messages.contains("moving average"), "\(own.messages)")
+    // A file without averages has what was trained.
+    file.tensors = trained.tensors.filter { !$0.name.hasPrefix("smooth/") }
+    try FileIO.writeAtomically(try file.encode(), to: averaged)
+    let without = exec("sample", averaged, "--count", "5", "--out", raw)
+    #expect(
+      without.code == 0 && !without.messages.contains("moving average"), "\(without.messages)")
+    #expect(try array(smooth) != array(raw))
     // The grid of the run is drawn as the program says.
     #expect(exec("sample", weights, "--raw", "--out", folder.file("raw.png")).code == 0)
     #expect(
