@@ -138,6 +138,60 @@ private func columnMoments(
     storeCorrected(md, d, ed, count, mean + (i &+ 3 &* width), squares + (i &+ 3 &* width))
     i &+= 4 &* width
   }
+  while i &+ 2 &* width <= lanes {
+    // Two rows at a time: as many sums at once as above, for each waits for the one before.
+    let first = load(x + i), second = load(x + (i &+ width))
+    var a = splat(0), b = splat(0), c = splat(0), d = splat(0)
+    var row = x + i
+    var r = 0
+    while r &+ 2 <= n {
+      a = a + (load(row) - first)
+      b = b + (load(row + width) - second)
+      c = c + (load(row + stride) - first)
+      d = d + (load(row + (stride &+ width)) - second)
+      row += 2 &* stride
+      r &+= 2
+    }
+    if r < n {
+      a = a + (load(row) - first)
+      b = b + (load(row + width) - second)
+    }
+    let ma = first + (a + c) / splat(count), mb = second + (b + d) / splat(count)
+    a = splat(0)
+    b = splat(0)
+    c = splat(0)
+    d = splat(0)
+    var ea = splat(0), eb = splat(0), ec = splat(0), ed = splat(0)
+    row = x + i
+    r = 0
+    while r &+ 2 <= n {
+      let da = load(row) - ma
+      let db = load(row + width) - mb
+      let dc = load(row + stride) - ma
+      let dd = load(row + (stride &+ width)) - mb
+      a = multiplyAdd(a, da, da)
+      b = multiplyAdd(b, db, db)
+      c = multiplyAdd(c, dc, dc)
+      d = multiplyAdd(d, dd, dd)
+      ea = ea + da
+      eb = eb + db
+      ec = ec + dc
+      ed = ed + dd
+      row += 2 &* stride
+      r &+= 2
+    }
+    if r < n {
+      let da = load(row) - ma
+      let db = load(row + width) - mb
+      a = multiplyAdd(a, da, da)
+      b = multiplyAdd(b, db, db)
+      ea = ea + da
+      eb = eb + db
+    }
+    storeCorrected(ma, a + c, ea + ec, count, mean + i, squares + i)
+    storeCorrected(mb, b + d, eb + ed, count, mean + (i &+ width), squares + (i &+ width))
+    i &+= 2 &* width
+  }
   while i < lanes {
     let single = i &+ width > lanes
     let a0 = single ? splat(x[i]) : load(x + i)

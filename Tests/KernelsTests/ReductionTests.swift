@@ -18,6 +18,7 @@ let reductionShapes: [Shape3] = [
   .init(outer: 1, reduce: 3000, inner: 3), .init(outer: 1, reduce: 777, inner: 67),
   .init(outer: 1, reduce: 65, inner: 300), .init(outer: 4, reduce: 9, inner: 16),
   .init(outer: 40, reduce: 3, inner: 7), .init(outer: 2, reduce: 1, inner: 129),
+  .init(outer: 1, reduce: 1101, inner: 32), .init(outer: 3, reduce: 1, inner: 47),
 ]
 
 @Suite struct ReductionTests {
