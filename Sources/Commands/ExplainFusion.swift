@@ -13,6 +13,8 @@ struct FusionExplanation {
   private let file: String?
   private let totals: Totals
   private let reasons: [Reason]
+  /// Bytes that the graph moves.
+  private let traffic: Double
 
   init(_ outcome: PassRunner.Outcome, file: String?) {
     report = outcome.fusion
@@ -20,6 +22,7 @@ struct FusionExplanation {
     self.file = file
     totals = Totals(report)
     reasons = Reason.all(of: report)
+    traffic = outcome.graph.cost.bytes
   }
 
   // MARK: Text
@@ -106,7 +109,7 @@ struct FusionExplanation {
 
   private func line(_ refusal: FusionReport.Refusal) -> String {
     var text = "  \(name(refusal.producer)) -> \(name(refusal.consumer)); "
-    if let detail = refusal.reason.detail(words, byteText) { text += "\(detail); " }
+    if let detail = refusal.reason.detail(words, trafficText) { text += "\(detail); " }
     return text + "\(byteText(refusal.bytes))\n"
   }
 
@@ -160,6 +163,12 @@ struct FusionExplanation {
     if !origin.path.isEmpty { text += " \(origin.path)" }
     if let note = origin.notes.first { text += " (\(note))" }
     return text
+  }
+
+  /// `524.3 kB, 0.2 % of what the graph moves`
+  private func trafficText(_ bytes: Int) -> String {
+    let share = (1000 * Double(bytes) / max(traffic, 1)).rounded() / 10
+    return "\(byteText(bytes)), \(share) % of what the graph moves"
   }
 
   private func counted(_ count: Int, _ one: String, _ many: String? = nil) -> String {
@@ -222,7 +231,7 @@ struct FusionExplanation {
   private func refusalObject(_ refusal: FusionReport.Refusal) -> JSONValue {
     [
       "reason": .string(refusal.reason.name),
-      "detail": refusal.reason.detail(words, byteText).map { .string($0) } ?? .null,
+      "detail": refusal.reason.detail(words, trafficText).map { .string($0) } ?? .null,
       "producer": neighbourObject(refusal.producer), "consumer": neighbourObject(refusal.consumer),
       "bytes": .int(refusal.bytes),
     ]

@@ -36,6 +36,7 @@ package struct FuseEpilogues: FusingPass {
         refuseReaders(of: id.index, graph, users, &report)
       }
     }
+    refuseStatistics(groups, chosen, &report)
     return try rebuild(groups, chosen, &report)
   }
 
@@ -93,9 +94,9 @@ package struct FuseEpilogues: FusingPass {
     var operand: ValueID
   }
 
-  /// The producers of a region's operands, apart from constants, and from other regions that it reads as they are:
-  /// `fuse-elementwise` looked at those.
-  private func producers(of node: Int, _ graph: Graph) -> [Producer] {
+  /// The producers of a node's operands, apart from constants, and, without `regions`, from regions that it reads as they
+  /// are: `fuse-elementwise` looked at those where the node is one.
+  private func producers(of node: Int, _ graph: Graph, regions: Bool = false) -> [Producer] {
     var found: [Producer] = []
     for operand in graph.nodes.elements[node].operands {
       guard var producer = graph.values[operand].producer else { continue }
@@ -108,7 +109,7 @@ package struct FuseEpilogues: FusingPass {
         producer = behind
       }
       let operation = graph.nodes[producer].operation
-      if operation is Constant || view == nil && operation.isRegion { continue }
+      if operation is Constant || !regions && view == nil && operation.isRegion { continue }
       found.append(Producer(node: producer.index, view: view, operand: operand))
     }
     return found
@@ -129,7 +130,7 @@ package struct FuseEpilogues: FusingPass {
       if operation is Moments {
         let batch = graph.type(of: graph.nodes.elements[producer.node].operands[0])
         let made = graph.type(of: graph.nodes.elements[node].results[0])
-        if made.count == batch.count { throw .batchStatistics(bytes: batch.byteCount) }
+        if made.count == batch.count { throw .batchStatistics }
       }
       throw operation is any ReductionOperation ? .reduction : .noEpilogue
     }
@@ -159,6 +160,25 @@ package struct FuseEpilogues: FusingPass {
         } else {
           refuse(reader, view: nil)
         }
+      }
+    }
+  }
+
+  /// The statistics of a product's result, with or without an epilogue, stay a pass of their own.
+  private func refuseStatistics(
+    _ groups: NodeGroups, _ chosen: [Int: Epilogue], _ report: inout FusionReport
+  ) {
+    let graph = groups.graph
+    for (index, node) in graph.nodes.elements.enumerated() where node.operation is Moments {
+      for producer in producers(of: index, graph, regions: true) {
+        let isProduct =
+          Self.canBeRoot(graph.nodes.elements[producer.node].operation)
+          || chosen[groups.group(of: producer.node)] != nil
+        guard isProduct else { continue }
+        let bytes = graph.type(of: producer.operand).byteCount
+        report.refuse(
+          producer: producer.node, consumer: index, view: producer.view,
+          .productStatistics(bytes: bytes))
       }
     }
   }

@@ -46,8 +46,11 @@ package enum FusionRefusal: Error, Hashable, Sendable {
 
   /// The producer makes an element of many; it is complete only when all have been read.
   case reduction
-  /// The producer makes the statistics of a batch of so many bytes, which the consumer normalises.
-  case batchStatistics(bytes: Int)
+  /// The producer makes the statistics of a batch, which the consumer normalises.
+  case batchStatistics
+  /// The consumer makes the statistics of a product's result, of so many bytes (README.md: what it would save to take them
+  /// of the finished blocks).
+  case productStatistics(bytes: Int)
   /// The producer is the gradient of a convolution by its filter: a sum over the pixels of the whole batch.
   case filterGradient
   /// The producer's kernel takes no steps behind it.
@@ -74,6 +77,7 @@ package enum FusionRefusal: Error, Hashable, Sendable {
     case .cycle: "cycle"
     case .reduction: "reduction"
     case .batchStatistics: "batch-statistics"
+    case .productStatistics: "product-statistics"
     case .filterGradient: "filter-gradient"
     case .noEpilogue: "no-epilogue"
     case .operandShape: "operand-shape"
@@ -97,6 +101,8 @@ package enum FusionRefusal: Error, Hashable, Sendable {
     case .reduction: "a reduction is complete only when all of its operand has been read"
     case .batchStatistics:
       "no element is normalised before the statistics of the whole batch are complete: it is read twice"
+    case .productStatistics:
+      "a product makes block after block, and statistics are of the whole batch: a pass over what it made"
     case .filterGradient:
       "a convolution's gradient by its filter is a sum over the whole batch, complete only at its end"
     case .noEpilogue: "what makes the value takes no steps behind it"
@@ -110,21 +116,21 @@ package enum FusionRefusal: Error, Hashable, Sendable {
     }
   }
 
-  /// What is particular to one pair; nil where the rule says all. `place` makes words of an operation, `size` of a number
-  /// of bytes.
+  /// What is particular to one pair; nil where the rule says all. `place` makes words of an operation, `traffic` of a
+  /// number of bytes that a memory pass moves.
   package func detail(
-    _ place: (OperationLabel) -> String, _ size: (Int) -> String
+    _ place: (OperationLabel) -> String, _ traffic: (Int) -> String
   ) -> String? {
     switch self {
     case .otherShape(let producer, let consumer):
       "\(shapeText(producer)) is read in \(shapeText(consumer))"
     case .tooManySteps(let count, _), .tooManyInputs(let count, _): "\(count) together"
-    case .batchStatistics(let bytes): "the statistics' own pass reads \(size(bytes))"
+    case .productStatistics(let bytes): "the statistics' own pass reads \(traffic(bytes))"
     case .reductionBetween(let between), .cycle(let between): "through \(place(between))"
     case .operandShape(let shape, let root), .resultShape(let shape, let root):
       "\(shapeText(shape)) in \(shapeText(root))"
-    case .hostArithmetic, .reduction, .filterGradient, .noEpilogue, .rootTaken, .otherRoot,
-      .noPrologue:
+    case .hostArithmetic, .reduction, .batchStatistics, .filterGradient, .noEpilogue, .rootTaken,
+      .otherRoot, .noPrologue:
       nil
     }
   }

@@ -153,6 +153,30 @@ import Testing
         "moments batch-statistics fused 24",
       ]
     ),
+    // Statistics behind a product, with an epilogue and without, also through a reshape.
+    (
+      """
+        input %0 argument "x" : f32[4, 4]
+        %1 = matmul(%0, %0) : f32[4, 4]
+        %2 = tanh(%1) : f32[4, 4]
+        %3, %4 = moments(%2) {axes: [0]} : f32[4], f32[4]
+        %5 = subtract(%2, %3) : f32[4, 4]
+        output result "r" %5
+      """,
+      [
+        "matmul reduction-between fused 64", "matmul product-statistics moments 64",
+        "moments batch-statistics fused 32",
+      ]
+    ),
+    (
+      """
+        input %0 argument "x" : f32[4, 4]
+        %1 = matmul(%0, %0) : f32[4, 4]
+        %2 = reshape(%1) {shape: [8, 2]} : f32[8, 2]
+        %3, %4 = moments(%2) {axes: [0]} : f32[2], f32[2]
+        output result "mean" %3
+      """, ["matmul product-statistics moments 128"]
+    ),
     (
       """
         input %0 argument "x" : f32[4, 4]
