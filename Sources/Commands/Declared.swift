@@ -41,6 +41,7 @@ struct Declared {
     }
     text += ", \(data.order.rawValue)"
     if let other = data.with { text += " with \(other)" }
+    if let resize = data.resize { text += ", resized by \(resize.rawValue)" }
     if data.batchesPerStep != 1 { text += ", \(data.batchesPerStep) batches a step" }
     self.init(name: data.name, text: text)
   }

@@ -48,13 +48,15 @@ package enum ProfileCommand {
     let limits = try MachineLimits(workplace.backend)
     try BenchCommand.warmUp { try timed.step() }
     profiling.isProfiling = true
+    let waitedBefore = timed.batches.map { DataWait($0) }
     let times = try BenchCommand.repeated(steps) { try timed.step() }
     let median = Spread(milliseconds: times).median
+    let wait = timed.batches.map { DataWait($0, since: waitedBefore, steps: steps) }
     let graph = executable.plan.graph
     if arguments.has("--json") {
       let object = KernelTimes.json(
         model: source.program.model, backend: workplace.backend.summary, profiling.profile, graph,
-        steps: steps, median: median)
+        steps: steps, median: median, wait: wait)
       console.print(object.text() + "\n")
     } else {
       console.print(
@@ -63,6 +65,7 @@ package enum ProfileCommand {
       let table = ProfileTable(
         profiling.profile, graph, by: grouping, steps: steps, peak: limits.arithmetic)
       console.print(table.text(rows: arguments.has("--all") ? Int.max : 25))
+      if let wait { console.print(wait.text) }
     }
     profiling.isProfiling = false
     if let path = arguments.value("--trace") {

@@ -56,9 +56,10 @@ struct ProgramSummary {
   }
 
   private func source(_ data: DataDeclaration) -> String {
-    switch data.source {
-    case .named(let name): "\"\(name)\", \(data.order.rawValue)"
-    case .part(let owner, let part): "\(owner).\(part)"
+    let resize = data.resize.map { ", resized by \($0.rawValue)" } ?? ""
+    return switch data.source {
+    case .named(let name): "\"\(name)\", \(data.order.rawValue)\(resize)"
+    case .part(let owner, let part): "\(owner).\(part)\(resize)"
     }
   }
 

@@ -26,17 +26,20 @@ final class TimedProgram {
   let workplace: Workplace
   let session: Session
   private let data: any BatchSupplier
+  /// What reads ahead; nil where batches are random.
+  let batches: BatchPrefetcher?
   private var stepsDone = 0
   /// The scalars that the last step reported.
   private(set) var reports: [(name: String, value: Double)] = []
 
   /// States have their first values. `data` nil stands for random batches of the declared shapes.
   init(
-    _ program: Program, _ workplace: Workplace, seed: UInt64, data: (any BatchSupplier)? = nil
+    _ program: Program, _ workplace: Workplace, seed: UInt64, data: DataFeeder? = nil
   ) throws {
     self.program = program
     self.workplace = workplace
-    self.data = data ?? RandomBatches(program.data, seed: seed)
+    batches = try data.map { try BatchPrefetcher($0) }
+    self.data = batches ?? RandomBatches(program.data, seed: seed)
     session = try Session(
       program: program, backend: workplace.backend, seed: seed, compiler: workplace.compiler)
     try session.initialize()
@@ -68,4 +71,23 @@ final class TimedProgram {
   }
 
   var stateBytes: Int { program.states.reduce(0) { $0 + $1.type.byteCount } }
+}
+
+/// How long a step's batches kept it waiting.
+struct DataWait {
+  /// Milliseconds a step, until the batches were ready.
+  var waited: Double
+  /// Milliseconds a step, for copying them to where the step reads them.
+  var copied: Double
+
+  /// In all since the beginning, or a step since an earlier moment.
+  init(_ batches: BatchPrefetcher, since before: DataWait? = nil, steps: Int = 1) {
+    let count = Double(max(1, steps))
+    waited = (batches.secondsWaited * 1e3 - (before?.waited ?? 0)) / count
+    copied = (batches.secondsCopied * 1e3 - (before?.copied ?? 0)) / count
+  }
+
+  var text: String {
+    "data: waited \(Progress.short(waited)) ms a step, copied in \(Progress.short(copied)) ms\n"
+  }
 }

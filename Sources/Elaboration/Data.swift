@@ -85,7 +85,7 @@ extension Elaborator {
     throw Diagnostic(
       "data.part", "\(source.text) has no part \(part.text)", at: part.range,
       help: suggestion(for: part.text, in: parts)
-        ?? "a source has the parts \(parts.joined(separator: " and "))")
+        ?? "a source has the parts \(parts.joined(separator: ", "))")
   }
 
   private func readOptions(
@@ -105,20 +105,18 @@ extension Elaborator {
       }
       switch label.text {
       case "order":
-        let words = DataDeclaration.Order.allCases.map(\.rawValue)
-        guard let order = DataDeclaration.Order(rawValue: word) else {
-          throw Diagnostic(
-            "argument.word", "order is one of " + words.joined(separator: ", "),
-            at: option.value.range, help: suggestion(for: word, in: words))
-        }
-        declaration.order = order
+        declaration.order = try choice(word, of: label, at: option.value.range)
+      case "resize":
+        try checkPictures(declaration, item, option)
+        declaration.resize = try choice(word, of: label, at: option.value.range)
       case "with":
         try checkSource(Name(word, option.value.range), of: item)
         declaration.with = word
       default:
         throw Diagnostic(
           "argument.unknown", "a data source has no option \(label.text)", at: label.range,
-          help: suggestion(for: label.text, in: ["order", "with"]) ?? "there are order and with")
+          help: suggestion(for: label.text, in: ["order", "resize", "with"])
+            ?? "there are order, resize and with")
       }
     }
     if seen["order"] == nil, leader(of: declaration) == nil {
@@ -132,6 +130,29 @@ extension Elaborator {
     if case .part = declaration.source, let with = seen["with"] {
       throw Diagnostic(
         "data.order", "a part of a source walks with that source already", at: with)
+    }
+  }
+
+  /// The case that a word names.
+  private func choice<Choice: RawRepresentable<String> & CaseIterable>(
+    _ word: String, of label: Name, at range: SourceRange
+  ) throws(Diagnostic) -> Choice {
+    if let choice = Choice(rawValue: word) { return choice }
+    let words = Choice.allCases.map(\.rawValue)
+    throw Diagnostic(
+      "argument.word", "\(label.text) is one of " + words.joined(separator: ", "), at: range,
+      help: suggestion(for: word, in: words))
+  }
+
+  private func checkPictures(
+    _ declaration: DataDeclaration, _ item: DataItem, _ option: Argument
+  ) throws(Diagnostic) {
+    let shape = declaration.type.shape
+    guard shape.count == 3 || shape.count == 4 && 1...4 ~= shape[3] else {
+      throw Diagnostic(
+        "data.resize", "only pictures are resized, and \(item.name.text) is \(declaration.type)",
+        at: option.range, help: "pictures are [batch, height, width, channels] with 1 to 4 channels"
+      )
     }
   }
 

@@ -48,8 +48,17 @@ package struct DataDeclaration: Hashable, Sendable {
   package enum Order: String, Hashable, Sendable, CaseIterable {
     case shuffled, replacement, sequential
   }
-  /// What `SOURCE.PART` may name.
-  package static let parts = ["images", "labels"]
+  /// How pictures of another size are brought to the declared one.
+  package enum Resize: String, Hashable, Sendable, CaseIterable {
+    /// The centre, as large as fits with the declared proportions, is scaled.
+    case crop
+    /// All is scaled to fit in; what is left is black.
+    case pad
+    /// All is scaled, and the proportions change.
+    case stretch
+  }
+  /// What `SOURCE.PART` may name; `left` and `right` are the halves of each picture.
+  package static let parts = ["images", "labels", "left", "right"]
   package enum Source: Hashable, Sendable {
     /// A named set or a path, as written after `from`.
     case named(String)
@@ -67,12 +76,14 @@ package struct DataDeclaration: Hashable, Sendable {
   package var order: Order
   /// The source it is paired with, example by example.
   package var with: String?
+  /// Nil where pictures must have the declared size.
+  package var resize: Resize?
   /// Batches that one step consumes (`repeat`).
   package var batchesPerStep: Int
 
   package init(
     name: String, type: TensorType, low: Double?, high: Double?, source: Source, order: Order,
-    with: String?, batchesPerStep: Int
+    with: String?, resize: Resize? = nil, batchesPerStep: Int
   ) {
     self.name = name
     self.type = type
@@ -81,6 +92,7 @@ package struct DataDeclaration: Hashable, Sendable {
     self.source = source
     self.order = order
     self.with = with
+    self.resize = resize
     self.batchesPerStep = batchesPerStep
   }
 }

@@ -161,6 +161,23 @@ package enum FileIO {
     mode(of: path).map { $0 & S_IFMT == S_IFREG } ?? false
   }
 
+  /// What tells a file or folder from all others, whatever path leads to it.
+  package struct Identity: Hashable, Sendable {
+    private let device: UInt64
+    private let number: UInt64
+    fileprivate init(_ status: stat) {
+      device = UInt64(truncatingIfNeeded: status.st_dev)
+      number = UInt64(truncatingIfNeeded: status.st_ino)
+    }
+  }
+
+  /// Nil where there is nothing, or a link that leads nowhere.
+  package static func identity(of path: String) -> Identity? {
+    guard !path.isEmpty, !path.utf8.contains(0) else { return nil }
+    var status = stat()
+    return stat(path, &status) == 0 ? Identity(status) : nil
+  }
+
   /// Removes a file; one that is not there is fine.
   package static func remove(_ path: String) throws(EnvironmentFailure) {
     try check(path)

@@ -1,27 +1,23 @@
-// Reading PNG: 8 bits a channel, grey, grey with alpha, RGB, RGBA and palette (which becomes RGB;
-// a palette's transparency is dropped). Each chunk's CRC is checked and every size before it is
-// used. Bytes in, an `Image` out. What follows the end chunk is left alone, as the standard says.
+// Reading PNG, every kind that the standard (ISO 15948) has: grey, RGB, palette, with and without
+// alpha, 1 to 16 bits, transparency by the chunk tRNS, interlaced or not. Bytes in, an `Image` of 8
+// bits a channel out. Each chunk's CRC is checked and every size before it is used; chunks that
+// only inform are passed over, and what follows the end chunk is left alone, as the standard says.
 
 import Basics
 
 extension PNG {
-  /// Reads a picture. Interlaced files and those with 1, 2, 4 or 16 bits are "not yet".
-  /// `limit` bounds the bytes of pixels.
+  /// Reads a picture. `limit` bounds the bytes of pixels.
+  ///
+  /// Grey of fewer bits is stretched to 0...255; of 16 bits the high byte is taken. A palette
+  /// becomes RGB. With tRNS there is an alpha channel more: of the palette, or 0 where a pixel has
+  /// the transparent colour and 255 elsewhere.
   package static func decode(
     _ bytes: [UInt8], name: String, limit: Int = 1 << 30
   ) throws(EnvironmentFailure) -> Image {
-    guard bytes.has(signature) else {
-      throw EnvironmentFailure(
-        "\(name): not a PNG file: expected \(hexText(signature)), found "
-          + hexText(bytes.prefix(8)))
-    }
-    var reader = ChunkReader(bytes: bytes, name: name)
-    let first = try reader.next()
-    guard first.type == "IHDR" else {
-      throw EnvironmentFailure("\(name): expected the chunk IHDR first, found \(first.type)")
-    }
-    let header = try Header(bytes, first.data, name, limit: limit)
+    var reader = try ChunkReader(bytes: bytes, name: name)
+    let header = try header(&reader, limit: limit)
     var palette: [UInt8]?
+    var transparency: [UInt8]?
     var packed: [UInt8] = []
     var dataEnded = false
     while true {
@@ -30,8 +26,10 @@ extension PNG {
       switch chunk.type {
       case "IEND":
         guard !packed.isEmpty else { throw EnvironmentFailure("\(name): no chunk IDAT") }
-        let rows = try unpack(packed, header, name)
-        return try image(rows, header, palette, name)
+        let colors = try Colors(header, palette, transparency, name)
+        guard pixelBytes(header, colors.channels, limit) else { throw header.tooLarge(name, limit) }
+        let rows = try Zlib.decompress(packed, exactly: rowBytes(header, packed, name), name: name)
+        return try image(rows, header, colors, name)
       case "IDAT":
         guard !dataEnded else {
           throw EnvironmentFailure("\(name): the chunks IDAT do not follow each other")
@@ -46,6 +44,11 @@ extension PNG {
               + "expected 3 to 768, a multiple of 3")
         }
         palette = Array(bytes[chunk.data])
+      case "tRNS":
+        guard transparency == nil, packed.isEmpty else {
+          throw EnvironmentFailure("\(name): the chunk tRNS is out of place")
+        }
+        transparency = Array(bytes[chunk.data])
       default:
         // A capital first letter marks a chunk that a reader must understand.
         if chunk.isCritical {
@@ -55,89 +58,103 @@ extension PNG {
     }
   }
 
-  /// The rows, unpacked: each has one byte for its filter, then its pixels.
-  private static func unpack(
-    _ packed: [UInt8], _ header: Header, _ name: String
-  ) throws(EnvironmentFailure) -> [UInt8] {
-    let size = (header.rowSize + 1) * header.height
+  /// What the first chunk says; the pixels are not looked at.
+  package static func header(
+    of bytes: [UInt8], name: String, limit: Int = 1 << 30
+  ) throws(EnvironmentFailure) -> Header {
+    var reader = try ChunkReader(bytes: bytes, name: name)
+    return try header(&reader, limit: limit)
+  }
+
+  private static func header(
+    _ reader: inout ChunkReader, limit: Int
+  ) throws(EnvironmentFailure) -> Header {
+    let first = try reader.next()
+    guard first.type == "IHDR" else {
+      throw EnvironmentFailure("\(reader.name): expected the chunk IHDR first, found \(first.type)")
+    }
+    return try Header(reader.bytes, first.data, reader.name, limit: limit)
+  }
+
+  /// The bytes of all rows with their filters, which the compressed data must be able to hold.
+  private static func rowBytes(
+    _ header: Header, _ packed: [UInt8], _ name: String
+  ) throws(EnvironmentFailure) -> Int {
+    var size = 0
+    for pass in header.passes { size += (header.rowSize(pass.width) + 1) * pass.height }
     guard size <= packed.count.multipliedOrMax(by: Gzip.largestRatio) else {
       throw EnvironmentFailure(
         "\(name): truncated: \(header.width)×\(header.height) pixels cannot be held by "
           + "\(packed.count) bytes of compressed data")
     }
-    return try Zlib.decompress(packed, exactly: size, name: name)
+    return size
   }
 
-  private static func image(
-    _ rows: [UInt8], _ header: Header, _ palette: [UInt8]?, _ name: String
-  ) throws(EnvironmentFailure) -> Image {
-    let rowSize = header.rowSize
-    var badFilter: UInt8?
-    let pixels = [UInt8](unsafeUninitializedCapacity: rowSize * header.height) { target, count in
-      let blank = [UInt8](repeating: 0, count: rowSize)
-      rows.withUnsafeBufferPointer { rows in
-        blank.withUnsafeBufferPointer { blank in
-          for y in 0..<header.height {
-            let start = y * (rowSize + 1)
-            guard let filter = Filter(rawValue: rows[start]) else {
-              badFilter = rows[start]
-              return
-            }
-            let target = target.baseAddress! + y * rowSize
-            let above = y > 0 ? UnsafePointer(target - rowSize) : blank.baseAddress!
-            undo(
-              filter, rows.baseAddress! + start + 1, above, target, rowSize, header.channels)
-          }
-        }
+  private static func pixelBytes(_ header: Header, _ channels: Int, _ limit: Int) -> Bool {
+    checkedProduct([header.width, header.height], times: channels).map { $0 <= limit } ?? false
+  }
+}
+
+// MARK: - The header
+
+extension PNG {
+  /// What the values of a pixel mean.
+  package enum ColorType: UInt8, Sendable {
+    case grey = 0
+    case rgb = 2
+    case palette = 3
+    case greyAlpha = 4
+    case rgba = 6
+
+    /// Values of a pixel in the file.
+    package var samples: Int {
+      switch self {
+      case .grey, .palette: 1
+      case .greyAlpha: 2
+      case .rgb: 3
+      case .rgba: 4
       }
-      count = badFilter == nil ? rowSize * header.height : 0
     }
-    if let badFilter {
-      throw EnvironmentFailure("\(name): a row has the filter \(badFilter); expected 0 to 4")
-    }
-    if header.isPalette {
-      guard let palette else { throw EnvironmentFailure("\(name): no chunk PLTE") }
-      return try colored(pixels, palette, header, name)
-    }
-    return Image(
-      width: header.width, height: header.height, channels: header.channels, pixels: pixels)
-  }
 
-  private static func undo(
-    _ filter: Filter, _ row: UnsafePointer<UInt8>, _ above: UnsafePointer<UInt8>,
-    _ target: UnsafeMutablePointer<UInt8>, _ count: Int, _ pixel: Int
-  ) {
-    for i in 0..<count {
-      let left: UInt8 = i >= pixel ? target[i - pixel] : 0
-      let corner: UInt8 = i >= pixel ? above[i - pixel] : 0
-      target[i] = row[i] &+ prediction(filter, left, above[i], corner)
-    }
-  }
-
-  private static func colored(
-    _ indices: [UInt8], _ palette: [UInt8], _ header: Header, _ name: String
-  ) throws(EnvironmentFailure) -> Image {
-    let colors = palette.count / 3
-    var pixels: [UInt8] = []
-    pixels.reserveCapacity(3 * indices.count)
-    for index in indices {
-      guard Int(index) < colors else {
-        throw EnvironmentFailure(
-          "\(name): a pixel has the colour \(index) of a palette of \(colors)")
+    var bitDepths: [UInt8] {
+      switch self {
+      case .grey: [1, 2, 4, 8, 16]
+      case .palette: [1, 2, 4, 8]
+      case .rgb, .greyAlpha, .rgba: [8, 16]
       }
-      pixels.append(contentsOf: palette[3 * Int(index)..<3 * Int(index) + 3])
     }
-    return Image(width: header.width, height: header.height, channels: 3, pixels: pixels)
+
+    var text: String {
+      switch self {
+      case .grey: "grey"
+      case .rgb: "RGB"
+      case .palette: "palette"
+      case .greyAlpha: "grey with alpha"
+      case .rgba: "RGBA"
+      }
+    }
   }
 
   /// The checked chunk IHDR.
-  private struct Header {
-    var width: Int
-    var height: Int
-    /// Bytes of a pixel in the file: 1 for a palette.
-    var channels: Int
-    var isPalette: Bool
-    var rowSize: Int { width * channels }
+  package struct Header: Hashable, Sendable {
+    package let width: Int
+    package let height: Int
+    package let color: ColorType
+    /// Bits of one value: 1, 2, 4, 8 or 16.
+    package let bitDepth: Int
+    package let isInterlaced: Bool
+
+    /// As users see it: `RGB, 16 bits, interlaced`.
+    package var kind: String {
+      "\(color.text), \(bitDepth) bit\(bitDepth == 1 ? "" : "s")"
+        + (isInterlaced ? ", interlaced" : "")
+    }
+
+    /// Channels of the picture without what tRNS may add.
+    package var channels: Int { color == .palette ? 3 : color.samples }
+    var bitsPerPixel: Int { color.samples * bitDepth }
+    /// Bytes of a row of pixels, without its filter.
+    func rowSize(_ width: Int) -> Int { (width * bitsPerPixel + 7) / 8 }
 
     init(
       _ bytes: [UInt8], _ place: Range<Int>, _ name: String, limit: Int
@@ -148,35 +165,30 @@ extension PNG {
       let start = place.lowerBound
       width = Int(bytes.bigEndian32(at: start))
       height = Int(bytes.bigEndian32(at: start + 4))
-      let (depth, color) = (bytes[start + 8], bytes[start + 9])
-      guard let channels = [0: 1, 2: 3, 3: 1, 4: 2, 6: 4][color], [1, 2, 4, 8, 16].contains(depth),
+      let depth = bytes[start + 8]
+      guard let color = ColorType(rawValue: bytes[start + 9]), color.bitDepths.contains(depth),
         bytes[start + 10] == 0, bytes[start + 11] == 0, bytes[start + 12] <= 1
       else {
         throw EnvironmentFailure(
-          "\(name): the chunk IHDR is wrong: bit depth \(depth), colour type \(color), then "
-            + hexText(bytes[start + 10..<start + 13]))
+          "\(name): the chunk IHDR is wrong: bit depth \(depth), colour type \(bytes[start + 9]), "
+            + "then " + hexText(bytes[start + 10..<start + 13]))
       }
-      guard depth == 8 else {
-        throw EnvironmentFailure(
-          "\(name): \(depth)-bit PNG is not supported yet; expected 8 bits a channel")
-      }
-      guard bytes[start + 12] == 0 else {
-        throw EnvironmentFailure("\(name): interlaced PNG is not supported yet")
-      }
+      self.color = color
+      bitDepth = Int(depth)
+      isInterlaced = bytes[start + 12] == 1
       guard width > 0, height > 0, width < 1 << 31, height < 1 << 31 else {
         throw EnvironmentFailure("\(name): a picture of \(width)×\(height) pixels is not possible")
       }
-      self.channels = channels
-      isPalette = color == 3
-      guard let size = checkedProduct([width, height], times: isPalette ? 3 : channels),
-        size <= limit
-      else {
-        throw EnvironmentFailure(
-          "\(name): \(width)×\(height) pixels exceed the limit of \(limit) bytes")
-      }
+      guard pixelBytes(self, channels, limit) else { throw tooLarge(name, limit) }
+    }
+
+    func tooLarge(_ name: String, _ limit: Int) -> EnvironmentFailure {
+      EnvironmentFailure("\(name): \(width)×\(height) pixels exceed the limit of \(limit) bytes")
     }
   }
 }
+
+// MARK: - Chunks
 
 /// Walks over the chunks: length, type, data, CRC.
 private struct ChunkReader {
@@ -190,7 +202,12 @@ private struct ChunkReader {
   let name: String
   var at = PNG.signature.count
 
-  init(bytes: [UInt8], name: String) {
+  init(bytes: [UInt8], name: String) throws(EnvironmentFailure) {
+    guard bytes.has(PNG.signature) else {
+      throw EnvironmentFailure(
+        "\(name): not a PNG file: expected \(hexText(PNG.signature)), found "
+          + hexText(bytes.prefix(8)))
+    }
     self.bytes = bytes
     self.name = name
   }

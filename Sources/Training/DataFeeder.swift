@@ -6,9 +6,11 @@ import Basics
 import Elaboration
 import Formats
 import GraphIR
+import Synchronization
 
-package final class DataFeeder: BatchSupplier {
-  private struct Feed {
+/// Batches may be asked for by several threads at once.
+package final class DataFeeder: BatchSupplier, Sendable {
+  private struct Feed: Sendable {
     var declaration: DataDeclaration
     var dataset: Dataset
     /// The source that gives the order, its own or the one it walks with.
@@ -18,9 +20,12 @@ package final class DataFeeder: BatchSupplier {
 
   /// What was given by `--data`, for the checkpoint.
   package let replacements: [(name: String?, source: String)]
-  private var feeds: [String: Feed] = [:]
-  private var orders: [String: BatchOrder] = [:]
-  private let declarations: [DataDeclaration]
+  package let declarations: [DataDeclaration]
+  private let feeds: [String: Feed]
+  /// They remember the permutation of the pass they were last asked about.
+  private let orders: Mutex<[String: BatchOrder]>
+  /// The steps of one epoch: one pass over the longest source; 1 where the program has no data.
+  package let stepsPerEpoch: Int
 
   /// Finds every source. `replacements` are the `--data` options: `(nil, path)` replaces all named
   /// sets. `limits` says which ids a source of labels may hold, by its name.
@@ -41,14 +46,16 @@ package final class DataFeeder: BatchSupplier {
         help: suggestion(for: name, in: names))
     }
     var known: [String: Dataset] = [:]
+    var feeds: [String: Feed] = [:]
     for declaration in declarations {
       let (source, part) = Self.source(of: declaration, declarations, replacements)
-      let key = "\(source)\n\(part)"
+      let form = Self.form(of: declaration, declarations)
+      let key = "\(source)\n\(part)\n\(form.map { "\($0)" } ?? "")"
       let dataset: Dataset
       if let there = known[key] {
         dataset = there
       } else {
-        dataset = try resolver.resolve(source, part: part)
+        dataset = try resolver.resolve(source, part: part, form: part == "labels" ? nil : form)
       }
       known[key] = dataset
       try Self.check(declaration, dataset)
@@ -58,13 +65,30 @@ package final class DataFeeder: BatchSupplier {
         leader: Self.leader(of: declaration, declarations),
         scale: Self.scale(declaration))
     }
-    for declaration in declarations { try makeOrder(declaration, seed: seed) }
+    self.feeds = feeds
+    var orders: [String: BatchOrder] = [:]
+    for declaration in declarations {
+      orders[declaration.name] = try Self.makeOrder(declaration, feeds, seed: seed)
+    }
+    stepsPerEpoch = Self.stepsPerEpoch(declarations, orders)
+    self.orders = Mutex(orders)
+  }
+
+  private static func stepsPerEpoch(
+    _ declarations: [DataDeclaration], _ orders: [String: BatchOrder]
+  ) -> Int {
+    var longest = 1
+    for declaration in declarations where declaration.batchesPerStep > 0 {
+      guard let order = orders[declaration.name] else { continue }
+      longest = max(longest, order.batchesPerPass / max(1, declaration.batchesPerStep))
+    }
+    return longest
   }
 
   /// Whether a declaration is one of those that `--data SOURCE` replaces.
   package static func isNamedSet(_ declaration: DataDeclaration) -> Bool {
     guard case .named(let name) = declaration.source else { return false }
-    return DatasetResolver.namedSets.contains(name) || name == "synthetic"
+    return DatasetResolver.isName(name)
   }
 
   /// The source that a declaration reads, after replacements, and which part of it.
@@ -86,6 +110,23 @@ package final class DataFeeder: BatchSupplier {
       guard let parent = all.first(where: { $0.name == owner }) else { return (owner, part) }
       return (source(of: parent, all, replacements).source, part)
     }
+  }
+
+  /// What pictures of a source become. A part of a source is resized as the source is, where it
+  /// says nothing itself.
+  private static func form(
+    of declaration: DataDeclaration, _ all: [DataDeclaration]
+  ) -> PictureForm? {
+    var resize = declaration.resize
+    var source = declaration.source
+    for _ in all {
+      guard resize == nil, case .part(let owner, _) = source,
+        let parent = all.first(where: { $0.name == owner })
+      else { break }
+      resize = parent.resize
+      source = parent.source
+    }
+    return PictureForm(shape: Array(declaration.type.shape.dropFirst()), resize: resize)
   }
 
   /// The source whose order a declaration follows.
@@ -113,7 +154,8 @@ package final class DataFeeder: BatchSupplier {
       throw EnvironmentFailure(
         "\(dataset.name): its examples have the shape \(shapeText(dataset.shape)), "
           + "but '\(declaration.name)' "
-          + "is declared as \(declaration.type), which wants \(shapeText(wanted))")
+          + "is declared as \(declaration.type), which wants \(shapeText(wanted))",
+        help: mend(wanted, dataset))
     }
     if declaration.type.element != .f32, let fraction = dataset.firstFraction {
       throw EnvironmentFailure(
@@ -121,6 +163,15 @@ package final class DataFeeder: BatchSupplier {
           + "as \(declaration.type): whole "
           + "numbers")
     }
+  }
+
+  /// Pictures of another size can be resized.
+  private static func mend(_ wanted: [Int], _ dataset: Dataset) -> String? {
+    guard dataset.isScaled, let form = PictureForm(shape: wanted, resize: nil),
+      PictureForm(shape: dataset.shape, resize: nil) != nil
+    else { return nil }
+    return "`, resize: crop` behind the source (or pad, or stretch) brings pictures to "
+      + "\(form.width)×\(form.height)"
   }
 
   private static func check(
@@ -140,8 +191,11 @@ package final class DataFeeder: BatchSupplier {
     return (0..<256).map { Float(low + (high - low) * Double($0) / 255) }
   }
 
-  private func makeOrder(_ declaration: DataDeclaration, seed: UInt64) throws(EnvironmentFailure) {
-    guard let feed = feeds[declaration.name], let leader = feeds[feed.leader] else { return }
+  private static func makeOrder(
+    _ declaration: DataDeclaration, _ feeds: [String: Feed], seed: UInt64
+  ) throws(EnvironmentFailure) -> BatchOrder? {
+    guard let feed = feeds[declaration.name], let leader = feeds[feed.leader] else { return nil }
+    try checkPartners(feed, leader)
     guard feed.dataset.count == leader.dataset.count else {
       throw EnvironmentFailure(
         "'\(declaration.name)' has \(feed.dataset.count) examples and cannot walk with "
@@ -163,9 +217,16 @@ package final class DataFeeder: BatchSupplier {
           + "at most \(Int32.max) are supported"
       )
     }
-    orders[declaration.name] = BatchOrder(
+    return BatchOrder(
       count: feed.dataset.count, batch: batch,
       order: leader.declaration.order, seed: seed, group: feed.leader)
+  }
+
+  /// Pictures of two folders that walk together are paired by name: each must have a partner.
+  private static func checkPartners(_ feed: Feed, _ leader: Feed) throws(EnvironmentFailure) {
+    guard let own = feed.dataset.pictures, let others = leader.dataset.pictures else { return }
+    try own.requirePartners(
+      in: others, "'\(feed.declaration.name)' walks with '\(feed.leader)'")
   }
 
   // MARK: Batches
@@ -173,23 +234,15 @@ package final class DataFeeder: BatchSupplier {
   package func fill(
     source: String, batch: Int, into buffer: UnsafeMutableRawBufferPointer
   ) throws(EnvironmentFailure) {
-    guard let feed = feeds[source],
-      let examples = orders[source]?.examples(ofBatch: batch),
-      let pass = orders[source]?.pass(ofBatch: batch)
-    else { throw EnvironmentFailure("the data source '\(source)' was not opened") }
-    feed.dataset.copy(
+    let order = orders.withLock { orders in
+      orders[source].map { ($0.pass(ofBatch: batch), orders[source]?.examples(ofBatch: batch)) }
+    }
+    guard let feed = feeds[source], let (pass, found) = order, let examples = found else {
+      throw EnvironmentFailure("the data source '\(source)' was not opened")
+    }
+    try feed.dataset.copy(
       examples: examples, pass: pass, as: feed.declaration.type.element, scale: feed.scale,
       into: buffer)
-  }
-
-  /// The steps of one epoch: one pass over the longest source; 1 where the program has no data.
-  package var stepsPerEpoch: Int {
-    var longest = 1
-    for declaration in declarations where declaration.batchesPerStep > 0 {
-      guard let order = orders[declaration.name] else { continue }
-      longest = max(longest, order.batchesPerPass / max(1, declaration.batchesPerStep))
-    }
-    return longest
   }
 
   /// Name, description and checksum of each source, in the order of the program.

@@ -1,5 +1,5 @@
-// A data set in memory: examples of one shape, as bytes that are scaled when a batch is made, as
-// floats, as integers, or drawn by the program. What comes in is found by `DatasetResolver`; what
+// A data set: examples of one shape, as bytes that are scaled when a batch is made, as floats, as
+// integers, as files that are read for each batch, or drawn by the program. What comes in is found by `DatasetResolver`; what
 // goes out are batches.
 
 import Basics
@@ -14,13 +14,16 @@ package final class Dataset: Sendable {
     case floats([Float])
     /// Class labels and the like.
     case integers([Int32])
-    /// Garments, drawn when they are asked for; labels of the same.
-    case garments
+    /// Bytes too, read and decoded when they are asked for.
+    case pictures(PictureFiles)
+    /// Garments, drawn when they are asked for and brought to a form; labels of the same.
+    case garments(PictureForm?)
     case garmentLabels
 
     fileprivate var name: String {
       switch self {
-      case .bytes: "bytes"
+      // Whether the examples fit into memory must not matter when a run goes on elsewhere.
+      case .bytes, .pictures: "bytes"
       case .floats: "floats"
       case .integers: "integers"
       case .garments: "garments"
@@ -40,23 +43,31 @@ package final class Dataset: Sendable {
   package let exampleCount: Int
   /// Tells changed data from unchanged when a run is resumed.
   package let checksum: String
+  /// The folder of pictures that the examples are of, one each; nil for other sources.
+  package let pictures: PictureFolder?
 
-  /// The storage must hold `count` examples of `shape`.
-  package init(name: String, storage: Storage, count: Int, shape: [Int]) {
+  /// The storage must hold `count` examples of `shape`. `checksum` is that of the examples, where
+  /// they are not in memory.
+  package init(
+    name: String, storage: Storage, count: Int, shape: [Int], checksum: CRC32? = nil,
+    pictures: PictureFolder? = nil
+  ) {
     self.name = name
+    self.pictures = pictures
     self.storage = storage
     self.count = count
     self.shape = shape
     exampleCount = shape.reduce(1, *)
-    var crc = CRC32()
+    var crc = checksum ?? CRC32()
     switch storage {
+    case _ where checksum != nil: break
     case .bytes(let values): crc.combine(values)
     case .floats(let values): values.withUnsafeBytes { crc.combine($0) }
     case .integers(let values): values.withUnsafeBytes { crc.combine($0) }
-    case .garments, .garmentLabels: break
+    case .pictures, .garments, .garmentLabels: break
     }
     let sizes = ([count] + shape).map(String.init).joined(separator: "x")
-    checksum = "\(storage.name)-\(sizes)-\(String(crc.value, radix: 16))"
+    self.checksum = "\(storage.name)-\(sizes)-\(String(crc.value, radix: 16))"
   }
 
   /// The number of examples that one pass over drawn garments has: that of the real set.
@@ -65,7 +76,7 @@ package final class Dataset: Sendable {
   /// Whether byte scaling applies.
   package var isScaled: Bool {
     switch storage {
-    case .bytes, .garments: true
+    case .bytes, .pictures, .garments: true
     default: false
     }
   }
@@ -93,25 +104,25 @@ package final class Dataset: Sendable {
       return found(values.firstIndex { isOutside(whole($0)) }) { whole(values[$0]) }
     case .garmentLabels:
       return found((0..<self.count).first { isOutside(Garments.label($0)) }, Garments.label)
-    case .garments: return nil
+    case .pictures, .garments: return nil
     }
   }
 
   /// Writes the examples one after the other as elements of a type of four bytes; `scale` maps a
-  /// byte to a float.
+  /// byte to a float. Fails where a file that is read for the batch is not what it was.
   package func copy(
     examples: [Int], pass: Int, as element: ElementType, scale: [Float],
     into buffer: UnsafeMutableRawBufferPointer
-  ) {
+  ) throws(EnvironmentFailure) {
     guard let base = buffer.baseAddress, buffer.count >= examples.count * exampleCount * 4 else {
       return
     }
     if element == .f32 {
       let target = base.assumingMemoryBound(to: Float.self)
-      copyFloats(examples, pass, scale, target)
+      try copyFloats(examples, pass, scale, target)
     } else {
       let target = base.assumingMemoryBound(to: Int32.self)
-      copyIntegers(examples, pass, target)
+      try copyIntegers(examples, pass, target)
       if element == .bool {
         for i in 0..<examples.count * exampleCount where target[i] != 0 { target[i] = 1 }
       }
@@ -121,9 +132,21 @@ package final class Dataset: Sendable {
   /// The garment that an example of a pass is: each pass brings new ones.
   private func garment(_ example: Int, _ pass: Int) -> Int { (pass &* count &+ example) & Int.max }
 
+  /// The pixels of an example that is not in memory.
+  private func pixels(_ example: Int, _ pass: Int) throws(EnvironmentFailure) -> [UInt8] {
+    switch storage {
+    case .pictures(let files): return try files.pixels(example)
+    case .garments(let form):
+      let pixels = Garments.draw(garment(example, pass))
+      guard let form else { return pixels }
+      return form.apply(Image(width: 28, height: 28, channels: 1, pixels: pixels)).pixels
+    default: return []
+    }
+  }
+
   private func copyFloats(
     _ examples: [Int], _ pass: Int, _ scale: [Float], _ target: UnsafeMutablePointer<Float>
-  ) {
+  ) throws(EnvironmentFailure) {
     let size = exampleCount
     switch storage {
     case .bytes(let values):
@@ -138,11 +161,10 @@ package final class Dataset: Sendable {
       for (position, example) in examples.enumerated() {
         for i in 0..<size { target[position * size + i] = Float(values[example * size + i]) }
       }
-    case .garments:
-      var pixels: [UInt8] = []
-      pixels.reserveCapacity(examples.count * size)
-      for example in examples { pixels += Garments.draw(garment(example, pass)) }
-      Self.gather(pixels, Array(examples.indices), size, scale, target)
+    case .garments, .pictures:
+      for (position, example) in examples.enumerated() {
+        Self.gather(try pixels(example, pass), [0], size, scale, target + position * size)
+      }
     case .garmentLabels:
       for (position, example) in examples.enumerated() {
         target[position] = Float(Garments.label(garment(example, pass)))
@@ -172,7 +194,9 @@ package final class Dataset: Sendable {
     }
   }
 
-  private func copyIntegers(_ examples: [Int], _ pass: Int, _ target: UnsafeMutablePointer<Int32>) {
+  private func copyIntegers(
+    _ examples: [Int], _ pass: Int, _ target: UnsafeMutablePointer<Int32>
+  ) throws(EnvironmentFailure) {
     let size = exampleCount
     for (position, example) in examples.enumerated() {
       let row = target + position * size
@@ -181,8 +205,8 @@ package final class Dataset: Sendable {
       case .floats(let values):
         for i in 0..<size { row[i] = InitialValues.whole(Double(values[example * size + i])) }
       case .integers(let values): for i in 0..<size { row[i] = values[example * size + i] }
-      case .garments:
-        let pixels = Garments.draw(garment(example, pass))
+      case .garments, .pictures:
+        let pixels = try pixels(example, pass)
         for i in 0..<size { row[i] = Int32(pixels[i]) }
       case .garmentLabels: row[0] = Int32(Garments.label(garment(example, pass)))
       }

@@ -10,36 +10,54 @@ package struct DatasetResolver: Sendable {
   /// The environment, for `GAN_DATA`, `XDG_CACHE_HOME` and `HOME`.
   package var environment: [String: String]
 
-  package init(dataDirectory: String? = nil, environment: [String: String]) {
+  /// The most bytes of a folder's pixels that are kept; of a larger one each batch is read anew.
+  package var pictureMemory: Int
+
+  package init(
+    dataDirectory: String? = nil, environment: [String: String], pictureMemory: Int? = nil
+  ) {
     self.dataDirectory = dataDirectory
     self.environment = environment
+    self.pictureMemory = pictureMemory ?? Self.sensiblePictureMemory
   }
 
   package static let namedSets = ["mnist", "fashion-mnist"]
-  /// The most that is read from a folder of pictures.
-  private static let mostBytes = 16 << 30
+  /// Whether a source is found by its name and is no path.
+  package static func isName(_ source: String) -> Bool {
+    source == "synthetic" || namedSets.contains(source)
+  }
 
-  /// The part `part` (`images` or `labels`) of a source.
-  package func resolve(_ source: String, part: String = "images") throws(EnvironmentFailure)
-    -> Dataset
-  {
-    if source == "synthetic" {
-      return part == "labels"
-        ? Dataset(name: source, storage: .garmentLabels, count: Dataset.garmentCount, shape: [])
-        : Dataset(
-          name: source, storage: .garments, count: Dataset.garmentCount, shape: [28, 28, 1])
-    }
-    if Self.namedSets.contains(source) { return try named(source, part: part) }
+  /// The part `part` (`images`, `labels`; of a folder of pictures also `left` and `right`) of a
+  /// source. Pictures are brought to `form`, where one is given.
+  package func resolve(
+    _ source: String, part: String = "images", form: PictureForm? = nil
+  ) throws(EnvironmentFailure) -> Dataset {
+    if source == "synthetic" { return try fitted(garments(part: part), form) }
+    if Self.namedSets.contains(source) { return try fitted(named(source, part: part), form) }
     let reference = ArrayReference(source)
     guard FileIO.exists(reference.path) else { throw missing(source) }
-    if FileIO.isDirectory(source) { return try folder(source, part: part) }
+    if FileIO.isDirectory(source) { return try folder(source, part: part, form: form) }
     if reference.key != nil || source.hasSuffix(".npz") {
-      return try archive(reference, source, part: part)
+      return try fitted(archive(reference, source, part: part), form)
     }
     guard part == "images" else {
       throw EnvironmentFailure("'\(source)' is a single file and has no part named '\(part)'")
     }
-    return try file(source)
+    return try fitted(file(source), form)
+  }
+
+  private func garments(part: String) throws(EnvironmentFailure) -> Dataset {
+    try requireKnown(part, of: "synthetic")
+    return part == "labels"
+      ? Dataset(name: "synthetic", storage: .garmentLabels, count: Dataset.garmentCount, shape: [])
+      : Dataset(
+        name: "synthetic", storage: .garments(nil), count: Dataset.garmentCount, shape: [28, 28, 1])
+  }
+
+  private func requireKnown(_ part: String, of name: String) throws(EnvironmentFailure) {
+    guard part == "images" || part == "labels" else {
+      throw EnvironmentFailure("'\(name)' has the parts images and labels, none named '\(part)'")
+    }
   }
 
   // MARK: Named sets
@@ -59,9 +77,7 @@ package struct DatasetResolver: Sendable {
 
   /// Training files before test files, plain before compressed.
   private func named(_ name: String, part: String) throws(EnvironmentFailure) -> Dataset {
-    guard part == "images" || part == "labels" else {
-      throw EnvironmentFailure("'\(name)' has the parts images and labels, none named '\(part)'")
-    }
+    try requireKnown(part, of: name)
     let kind = part == "images" ? "images-idx3-ubyte" : "labels-idx1-ubyte"
     for folder in folders(for: name) {
       for prefix in ["train", "t10k"] {
@@ -203,44 +219,5 @@ package struct DatasetResolver: Sendable {
       throw EnvironmentFailure("\(path): elements of type \(tensor.dtype.rawValue) are no data")
     }
     return Dataset(name: path, storage: .floats(floats), count: count, shape: shape)
-  }
-
-  // MARK: Folders
-
-  /// PNG files of one size; all bad ones are named.
-  private func folder(_ path: String, part: String) throws(EnvironmentFailure) -> Dataset {
-    guard part == "images" else {
-      throw EnvironmentFailure("the folder '\(path)' has images only, no part named '\(part)'")
-    }
-    let names = try FileIO.list(path).filter { $0.lowercased().hasSuffix(".png") }.sorted()
-    guard !names.isEmpty else { throw EnvironmentFailure("the folder '\(path)' has no PNG files") }
-    var pixels: [UInt8] = []
-    var shape: [Int] = []
-    var bad: [String] = []
-    let tooMuch = EnvironmentFailure(
-      "the pictures of '\(path)' have more than \(Self.mostBytes) bytes together")
-    for name in names {
-      do throws(EnvironmentFailure) {
-        let image = try PNG.decode(try FileIO.read("\(path)/\(name)"), name: "\(path)/\(name)")
-        let found = [image.height, image.width, image.channels]
-        if shape.isEmpty { shape = found }
-        if found == shape {
-          guard pixels.count <= Self.mostBytes else { throw tooMuch }
-          pixels += image.pixels
-        } else {
-          bad.append("\(path)/\(name): its shape is \(found), that of the first picture \(shape)")
-        }
-      } catch {
-        if error == tooMuch { throw error }
-        bad.append(error.message)
-      }
-    }
-    guard bad.isEmpty else {
-      let shown = bad.prefix(20).map { "  " + $0 }.joined(separator: "\n")
-      let rest = bad.count > 20 ? "\n  and \(bad.count - 20) more" : ""
-      throw EnvironmentFailure(
-        "\(bad.count) of \(names.count) pictures cannot be used:\n\(shown)\(rest)")
-    }
-    return Dataset(name: path, storage: .bytes(pixels), count: names.count, shape: shape)
   }
 }

@@ -27,6 +27,8 @@ package final class TrainingLoop {
   private let source: ProgramSource
   private let train: TrainProgram
   private let feeder: DataFeeder
+  /// Batches for the steps, read ahead.
+  package let batches: BatchPrefetcher
   private let folder: RunFolder
   private let options: TrainingOptions
   private let writer: SampleWriter
@@ -54,6 +56,7 @@ package final class TrainingLoop {
     self.source = source
     self.train = train
     self.feeder = feeder
+    batches = try BatchPrefetcher(feeder)
     self.folder = folder
     self.options = options
     log = RunLog(folder: folder, reports: train.reports)
@@ -113,6 +116,7 @@ package final class TrainingLoop {
   }
 
   private func runSteps() throws -> TrainingEnd {
+    defer { batches.stop() }
     try space.require(in: folder.path, lastCheckpoint: lastCheckpoint?.path)
     if step > 0 { try prepareToGoOn() }
     // Every variant is bound before the first step, so that a missing kernel or memory shows at
@@ -127,7 +131,7 @@ package final class TrainingLoop {
       let started = monotonicSeconds()
       let clock = StepClock(step: step, epoch: step / stepsPerEpoch)
       let outcome = try session.runStep(
-        clock, blocks: schedule.blocks(after: step), data: feeder,
+        clock, blocks: schedule.blocks(after: step), data: batches,
         checkingFinite: options.checksFinite)
       if let end = try finishStep(clock, outcome, seconds: monotonicSeconds() - started) {
         return end

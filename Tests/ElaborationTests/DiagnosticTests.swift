@@ -247,7 +247,7 @@ private let steps: [Wrong] = [
   }
 
   /// A part that no source has is caught before any data are there.
-  @Test(arguments: [("lables", "did you mean labels?"), ("names", "images and labels")])
+  @Test(arguments: [("lables", "did you mean labels?"), ("names", "images, labels, left, right"), ("lefts", "did you mean left?")])
   func partsOfSources(part: String, help: String) {
     let text = "data x: [3] from \"fashion-mnist\"\ndata y: i32[3] from x.\(part)"
     let diagnostics = compile(SourceText(name: "test.gan", text)).diagnostics

@@ -20,7 +20,7 @@ struct KernelTimes {
   /// One object on one line. README.md lists the keys.
   static func json(
     model: String, backend: String, _ profile: [ProfileEntry], _ graph: Graph, steps: Int,
-    median: Double
+    median: Double, wait: DataWait? = nil
   ) -> JSONValue {
     let kernels = profile.map { entry -> JSONValue in
       var members: [(key: String, value: JSONValue)] = [
@@ -45,7 +45,8 @@ struct KernelTimes {
     return [
       "model": .string(model), "backend": .string(backend), "graph": .string(graph.name),
       "graph_hash": .string(hash(graph)), "steps": .int(steps), "ms_median": number(median),
-      "kernels": .array(kernels),
+      "data_wait_ms": wait.map { number($0.waited) } ?? .null,
+      "data_copy_ms": wait.map { number($0.copied) } ?? .null, "kernels": .array(kernels),
     ]
   }
 
