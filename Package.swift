@@ -117,11 +117,13 @@ let package = Package(
         "OpenCLBackend", "CPUBackend", "Operators", "Elaboration", "Passes", "Planning",
         "TestSupport", "BackendSupport",
       ]),
-    .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
+    .testTarget(
+      name: "FormatsTests", dependencies: ["Formats", "TestSupport"], exclude: ["Fixtures"]),
     .testTarget(
       name: "TrainingTests",
       dependencies: [
         "Training", "Commands", "CPUBackend", "OpenCLBackend", "CommandSupport", "TestSupport",
+        "AllocationCounter",
       ],
       exclude: ["Fixtures"]),
     .testTarget(

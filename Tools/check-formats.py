@@ -7,11 +7,17 @@
     FORMATS_FOLDER=$FOLDER swift test --filter InterchangeTests
     /tmp/venv/bin/python Tools/check-formats.py read $FOLDER
 
-`write` makes files for the Swift tests to read, `read` reads those that they wrote.
+`write` makes files for the Swift tests to read, `read` reads those that they wrote. The small files of every kind of PNG
+that the tests always read, with what Pillow makes of them, are made anew by
+
+    /tmp/venv/bin/python Tools/check-formats.py fixtures Tests/FormatsTests/Fixtures
 """
 import gzip
 import os
+import struct
 import sys
+import tempfile
+import zlib
 
 import numpy as np
 from PIL import Image
@@ -44,6 +50,122 @@ def write(folder):
             palette = Image.fromarray(pixels).quantize(200)
             palette.save(f"{folder}/P.png", bits=8)
             save_pixels(f"{folder}/P.pixels", np.asarray(palette.convert("RGB")))
+    kinds_folder = os.path.join(folder, "kinds")
+    os.makedirs(kinds_folder, exist_ok=True)
+    for name, path in pngs(kinds_folder, random, ((1, 1), (3, 5), (37, 29))):
+        for mode, pixels in expected(name, path):
+            save_pixels(f"{kinds_folder}/{name}.{mode}", pixels)
+    sizes(folder, random)
+
+
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
+         (0, 1, 1, 2))
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+# What Pillow reads otherwise: of 16-bit grey it clips instead of taking the high byte, and it holds
+# a transparent colour of other than 8 bits against values that it has already brought to 8.
+BY_HAND = {}
+
+
+def fixtures(folder):
+    """One safetensors file: NAME.png is a PNG file's bytes, NAME.L, .RGB and .RGBA its pixels."""
+    os.makedirs(folder, exist_ok=True)
+    tensors = {}
+    with tempfile.TemporaryDirectory() as place:
+        for name, path in pngs(place, np.random.default_rng(2), ((3, 5),)):
+            with open(path, "rb") as file:
+                tensors[f"{name}.png"] = np.frombuffer(file.read(), "u1")
+            for mode, pixels in expected(name, path):
+                tensors[f"{name}.{mode}"] = np.ascontiguousarray(pixels)
+    save_file(tensors, f"{folder}/png-kinds.safetensors")
+
+
+def pngs(folder, random, shapes):
+    """A file of every kind: colour, depth, tRNS, interlaced or not, sizes that leave passes empty."""
+    for color, depths in ((0, (1, 2, 4, 8, 16)), (2, (8, 16)), (3, (1, 2, 4, 8)), (4, (8, 16)),
+                          (6, (8, 16))):
+        for depth in depths:
+            for clear in (False, True) if color in (0, 2, 3) else (False,):
+                for interlaced in (False, True):
+                    for width, height in shapes:
+                        name = f"{color}-{depth}-{clear:d}-{interlaced:d}-{width}x{height}"
+                        values = random.integers(0, 1 << depth, (height, width, CHANNELS[color]))
+                        chunks, table, key = b"", None, values[0, 0]
+                        if color == 3:
+                            table = random.integers(0, 256, (1 << depth, 3)).astype("u1")
+                            chunks += chunk(b"PLTE", table.tobytes())
+                        if clear and color == 3:
+                            chunks += chunk(b"tRNS", bytes(range(0, 1 << min(depth, 7))))
+                        elif clear:
+                            chunks += chunk(b"tRNS", key.astype(">u2").tobytes())
+                        path = f"{folder}/{name}.png"
+                        with open(path, "wb") as file:
+                            file.write(png(values, depth, color, interlaced, chunks))
+                        if color != 3 and (clear and depth != 8 or color == 0 and depth == 16):
+                            BY_HAND[name] = by_hand(values, depth, key if clear else None)
+                        yield name, path
+
+
+def by_hand(values, depth, key):
+    """RGBA by the standard: bits stretched or the high byte, alpha 0 where all values are the key's."""
+    alpha = np.full(values.shape[:2], 255) if key is None else 255 * (values != key).any(-1)
+    values = values >> 8 if depth == 16 else values * 255 // ((1 << depth) - 1)
+    return np.concatenate([np.broadcast_to(values, values.shape[:2] + (3,)), alpha[..., None]],
+                          -1).astype("u1")
+
+
+def expected(name, path):
+    rgba = Image.fromarray(BY_HAND[name]) if name in BY_HAND else Image.open(path)
+    for mode in ("L", "RGB", "RGBA"):
+        yield mode, np.asarray(rgba.convert(mode))
+
+
+def png(values, depth, color, interlaced, chunks):
+    height, width, _ = values.shape
+    rows = b""
+    for x, y, dx, dy in ADAM7 if interlaced else ((0, 0, 1, 1),):
+        part = values[y::dy, x::dx]
+        if part.size:
+            rows += filtered(part, depth)
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlaced)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"tEXt", b"a\0b") + chunks
+            + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def filtered(part, depth):
+    """Rows of packed values, each with another of the five filters."""
+    pixel = max(1, part.shape[2] * depth // 8)
+    above, out = None, b""
+    for number, row in enumerate(part):
+        bits = (row.reshape(-1, 1) >> np.arange(depth)[::-1] & 1).astype("u1").ravel()
+        row = np.packbits(bits).astype(int)
+        above = np.zeros_like(row) if above is None else above
+        left = np.concatenate([np.zeros(pixel, int), row])[:len(row)]
+        corner = np.concatenate([np.zeros(pixel, int), above])[:len(row)]
+        guess = left + above - corner
+        distances = [abs(guess - other) for other in (left, above, corner)]
+        paeth = np.where((distances[0] <= distances[1]) & (distances[0] <= distances[2]), left,
+                         np.where(distances[1] <= distances[2], above, corner))
+        kind = number % 5
+        row_out = row - (0, left, above, (left + above) // 2, paeth)[kind]
+        out += bytes([kind]) + (row_out % 256).astype("u1").tobytes()
+        above = row
+    return out
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def sizes(folder, random):
+    """Pictures of each number of channels at other sizes, by Pillow's bilinear filter.
+
+    Pillow filters along the rows first; from 13 on, the other way round where that is less work, as with (300, 2).
+    """
+    for mode in ("L", "LA", "RGB", "RGBA"):
+        picture = Image.open(f"{folder}/{mode}.png")
+        for width, height in ((53, 37), (1, 1), (64, 64), (7, 90), (53, 5), (20, 36), (300, 37), (40, 30)):
+            resized = picture.resize((width, height), Image.BILINEAR)
+            save_pixels(f"{folder}/{mode}-{width}x{height}.resized", np.asarray(resized))
 
 
 def save_pixels(path, pixels):
@@ -89,6 +211,6 @@ def read(folder):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] not in ("write", "read"):
+    if len(sys.argv) != 3 or sys.argv[1] not in ("write", "read", "fixtures"):
         sys.exit(__doc__)
-    {"write": write, "read": read}[sys.argv[1]](sys.argv[2])
+    {"write": write, "read": read, "fixtures": fixtures}[sys.argv[1]](sys.argv[2])

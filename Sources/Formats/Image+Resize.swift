@@ -66,8 +66,9 @@ extension Image {
   // MARK: Resampling
 
   /// The picture at another size: a triangle filter, as wide as the reduction when it shrinks
-  /// (anti-aliased) and bilinear when it grows; columns first, then rows, each rounded to 8 bits.
-  /// Pillow's `resize(…, BILINEAR)`, to the bit. With alpha, colours are weighted by it.
+  /// (anti-aliased) and bilinear when it grows; along the rows first, then along the columns, each
+  /// rounded to 8 bits. Pillow's `resize(…, BILINEAR)`, to the bit (from version 13 on, where it
+  /// does not choose the other order). With alpha, colours are weighted by it.
   package func resampled(width newWidth: Int, height newHeight: Int) -> Image {
     guard isConsistent, newWidth > 0, newHeight > 0, (newWidth, newHeight) != (width, height) else {
       return self

@@ -70,6 +70,10 @@ private let data: [Wrong] = [
   Wrong("data x: [3] from \"a\"\ndata y: [4] from \"b\", with: x", "data.pair@2:9"),
   Wrong(
     "data x: [3] from \"a\"\ndata y: [3] from x.labels, order: sequential", "data.order@2:28"),
+  Wrong("data x: [3, 8, 8] from \"a\", resize: crp", "argument.word@1:37"),
+  Wrong("data x: [3, 8] from \"a\", resize: crop", "data.resize@1:26"),
+  Wrong("data x: [3, 8, 8, 5] from \"a\", resize: crop", "data.resize@1:32"),
+  Wrong("data x: [3, 8, 8] from \"a\", resize: 2", "data.option@1:37"),
   Wrong("data x: [65536, 65536, 65536] from \"a\"", "shape.size@1:9"),
 ]
 
@@ -247,7 +251,10 @@ private let steps: [Wrong] = [
   }
 
   /// A part that no source has is caught before any data are there.
-  @Test(arguments: [("lables", "did you mean labels?"), ("names", "images, labels, left, right"), ("lefts", "did you mean left?")])
+  @Test(arguments: [
+    ("lables", "did you mean labels?"), ("names", "images, labels, left, right"),
+    ("lefts", "did you mean left?"),
+  ])
   func partsOfSources(part: String, help: String) {
     let text = "data x: [3] from \"fashion-mnist\"\ndata y: i32[3] from x.\(part)"
     let diagnostics = compile(SourceText(name: "test.gan", text)).diagnostics

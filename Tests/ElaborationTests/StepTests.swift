@@ -109,6 +109,21 @@ private func streams(_ graph: Graph) -> [UInt32] {
     #expect(program.data[1].source == .part(of: "x", name: "labels"))
   }
 
+  @Test func resizingAndHalves() throws {
+    let program = try compiled(
+      """
+      data pairs: [2, 8, 16, 3] from "p", resize: pad, order: sequential
+      data photos: [2, 8, 8, 3] from pairs.left
+      data maps: [2, 8, 8] from pairs.right, resize: stretch
+      train(steps: 1) {
+        let m = mean(photos) + mean(maps)
+        report m
+      }
+      """)
+    #expect(program.data.map(\.resize) == [.pad, nil, .stretch])
+    #expect(program.data[2].source == .part(of: "pairs", name: "right"))
+  }
+
   @Test func streamsAreStableUnderEdits() throws {
     func text(_ extra: String, _ end: String) -> String {
       """

@@ -113,6 +113,28 @@ import Testing
       let raw = try NPYArray.decode(FileIO.read(folder + "/\(mode).pixels"), name: mode)
       #expect(image.pixels == raw.bytes, "\(mode)")
       #expect([image.height, image.width] == Array(raw.shape.prefix(2)))
+      for file in try FileIO.list(folder)
+      where file.hasPrefix("\(mode)-") && file.hasSuffix(".resized") {
+        let raw = try NPYArray.decode(FileIO.read(folder + "/" + file), name: file)
+        let resized = image.resampled(width: raw.shape[1], height: raw.shape[0])
+        #expect(resized.pixels == raw.bytes, "\(file)")
+      }
+    }
+    try readsKinds(folder + "/kinds")
+  }
+
+  /// PNG files of every kind, as Pillow converts them.
+  private func readsKinds(_ folder: String) throws {
+    let names = try FileIO.list(folder).filter { $0.hasSuffix(".png") }
+    #expect(names.count > 100)
+    for name in names {
+      let image = try PNG.decode(FileIO.read(folder + "/" + name), name: name)
+      for (mode, channels) in [("L", 1), ("RGB", 3), ("RGBA", 4)] {
+        let file = "\(folder)/\(name.dropLast(4)).\(mode)"
+        let raw = try NPYArray.decode(FileIO.read(file), name: file)
+        #expect(image.converted(toChannels: channels).pixels == raw.bytes, "\(name) as \(mode)")
+        #expect([image.height, image.width] == Array(raw.shape.prefix(2)))
+      }
     }
   }
 }

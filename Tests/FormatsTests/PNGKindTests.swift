@@ -2,6 +2,7 @@
 // reader's own way is not repeated. Tools/check-formats.py compares with Pillow.
 
 import Basics
+import TestSupport
 import Testing
 
 @testable import Formats
@@ -38,10 +39,11 @@ import Testing
 
     /// By the standard's 8×8 table: the number in it is the pass that a pixel belongs to.
     private var passes: [([Int], [Int])] {
-      let table = [
+      let rows = [
         "16462646", "77777777", "56565656", "77777777", "36463646", "77777777", "56565656",
         "77777777",
-      ].map(Array.init)
+      ]
+      let table: [[Character]] = rows.map { Array($0) }
       return (1...7).map { pass in
         let digit = Character("\(pass)")
         let lines = (0..<height).filter { table[$0 % 8].contains(digit) }
@@ -66,8 +68,9 @@ import Testing
           }
         }
         while bits.count % 8 != 0 { bits.append(0) }
-        let row = stride(from: 0, to: bits.count, by: 8).map { start in
-          UInt8(bits[start..<start + 8].reduce(0) { $0 * 2 + $1 })
+        var row: [UInt8] = []
+        for start in stride(from: 0, to: bits.count, by: 8) {
+          row.append(UInt8(bits[start..<start + 8].reduce(0) { $0 * 2 + $1 }))
         }
         let filter = PNG.Filter.allCases[number % 5]
         out.append(filter.rawValue)
@@ -118,13 +121,37 @@ import Testing
         let plte = PNGTests.chunk("PLTE", palette)
         let plain = try PNGTests.decode(picture.file(interlaced: interlaced, plte))
         #expect(plain.channels == 3)
-        #expect(plain.pixels == picture.values.flatMap { palette[3 * $0..<3 * $0 + 3] })
+        var opaque: [UInt8] = []
+        var keyed: [UInt8] = []
+        for index in picture.values {
+          let color = Array(palette[3 * index..<3 * index + 3])
+          opaque += color
+          keyed += color
+          keyed.append(index == 0 ? 7 : 255)
+        }
+        #expect(plain.pixels == opaque)
         // Alpha for the first only; the others are opaque.
         let clear = try PNGTests.decode(
           picture.file(interlaced: interlaced, plte + PNGTests.chunk("tRNS", [7])))
         #expect(clear.channels == 4)
-        #expect(
-          clear.pixels == picture.values.flatMap { palette[3 * $0..<3 * $0 + 3] + [$0 == 0 ? 7 : 255] })
+        #expect(clear.pixels == keyed)
+      }
+    }
+  }
+
+  /// Small files of every kind, packed by a script and read by Pillow: `Tools/check-formats.py
+  /// fixtures`.
+  @Test func storedFilesAreWhatPillowReads() throws {
+    let path = "Tests/FormatsTests/Fixtures/png-kinds.safetensors"
+    let stored = try TensorFile.decode(try Places.bytes(path), name: path)
+    let names = stored.tensors.map(\.name).filter { $0.hasSuffix(".png") }
+    #expect(names.count == 52)
+    for name in names {
+      let image = try PNGTests.decode(try #require(stored[name]).data)
+      #expect(image.width == 3 && image.height == 5)
+      for (mode, channels) in [("L", 1), ("RGB", 3), ("RGBA", 4)] {
+        let wanted = try #require(stored["\(name.dropLast(4)).\(mode)"]).data
+        #expect(image.converted(toChannels: channels).pixels == wanted, "\(name) as \(mode)")
       }
     }
   }
@@ -137,7 +164,11 @@ import Testing
     let bytes = [UInt8(key >> 8 | stray), UInt8(key & 255)]
     let image = try PNGTests.decode(picture.file(PNGTests.chunk("tRNS", bytes)))
     #expect(image.channels == 2)
-    let wanted = zip(picture.values, picture.bytes).flatMap { [$1, $0 == key ? 0 : 255] }
+    var wanted: [UInt8] = []
+    for (value, byte) in zip(picture.values, picture.bytes) {
+      wanted.append(byte)
+      wanted.append(value == key ? 0 : 255)
+    }
     #expect(image.pixels == wanted)
     #expect(wanted.contains(0))
   }
@@ -184,20 +215,22 @@ import Testing
     for (depth, color) in Self.kinds + [(1, .palette), (4, .palette)] {
       for interlaced in [false, true] {
         let picture = Picture(11, 9, depth, color, below: color == .palette ? 2 : nil)
-        let file = try picture.file(interlaced: interlaced, PNGTests.chunk("PLTE", [1, 2, 3, 4, 5, 6]))
+        let file = try picture.file(
+          interlaced: interlaced, PNGTests.chunk("PLTE", [1, 2, 3, 4, 5, 6]))
         // The header's 13 bytes, then the unpacked rows, each with a right CRC around them.
         let header = Array(file[16..<29])
-        let packed = try PNGTests.data([])
+        let body = Array(file[33...])
         try fuzz(header, seed: 71, rounds: 150) { mutant in
-          _ = try PNGTests.decode(
-            PNG.signature + PNGTests.chunk("IHDR", mutant) + file[33...])
+          _ = try PNGTests.decode(PNGTests.file(PNGTests.chunk("IHDR", mutant), body))
         }
+        let start = Array(file[8..<33])
+        let palette = PNGTests.chunk("PLTE", [1, 2, 3, 4, 5, 6])
         try fuzz(randomBytes(400), seed: 72, rounds: 60) { rows in
+          let transparency = PNGTests.chunk("tRNS", Array(rows.prefix(2)))
+          let data = try PNGTests.data(rows)
           _ = try PNGTests.decode(
-            file[..<33] + PNGTests.chunk("PLTE", [1, 2, 3, 4, 5, 6])
-              + PNGTests.chunk("tRNS", Array(rows.prefix(2))) + PNGTests.data(rows) + PNGTests.end)
+            PNGTests.file(start, palette, transparency, data, PNGTests.end))
         }
-        #expect(!packed.isEmpty)
       }
     }
   }

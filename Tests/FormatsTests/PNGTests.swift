@@ -100,7 +100,8 @@ import Testing
     let bytes = Self.file(
       Self.header(2, 1, color: 3), palette, Self.chunk("tRNS", [0]), body, Self.end)
     #expect(
-      try Self.decode(bytes) == Image(width: 2, height: 1, channels: 3, pixels: [4, 5, 6, 1, 2, 3]))
+      try Self.decode(bytes)
+        == Image(width: 2, height: 1, channels: 4, pixels: [4, 5, 6, 255, 1, 2, 3, 0]))
     let packed = try Zlib.compress([0, 9, 8])
     let split = Self.file(
       Self.header(2, 1), Self.chunk("IDAT", Array(packed.prefix(3))), Self.chunk("IDAT", []),
@@ -143,11 +144,13 @@ import Testing
     bad("not a PNG file", [])
     bad("IHDR first", Self.file(body, Self.end))
     bad("no chunk IDAT", Self.file(Self.header(1, 1), Self.end))
-    bad("16-bit PNG is not supported yet", Self.file(Self.header(1, 1, depth: 16), body, Self.end))
-    bad("1-bit PNG is not supported yet", Self.file(Self.header(1, 1, depth: 1), body, Self.end))
+    for (depth, color): (UInt8, UInt8) in [(16, 3), (4, 2), (1, 6), (2, 4), (32, 0)] {
+      let header = Self.header(1, 1, depth: depth, color: color)
+      bad("bit depth \(depth), colour type \(color)", Self.file(header, body, Self.end))
+    }
     bad("bit depth 3", Self.file(Self.header(1, 1, depth: 3), body, Self.end))
     bad("colour type 5", Self.file(Self.header(1, 1, color: 5), body, Self.end))
-    bad("interlaced", Self.file(Self.header(1, 1, rest: [0, 0, 1]), body, Self.end))
+    bad("IHDR is wrong", Self.file(Self.header(1, 1, rest: [0, 0, 2]), body, Self.end))
     bad("IHDR is wrong", Self.file(Self.header(1, 1, rest: [0, 1, 0]), body, Self.end))
     bad("IHDR has 12", Self.file(Self.chunk("IHDR", randomBytes(12)), body, Self.end))
     bad("0×1", Self.file(Self.header(0, 1), body, Self.end))

@@ -26,8 +26,9 @@ import Testing
     let greyAlpha = Image(width: 1, height: 1, channels: 2, pixels: [8, 3])
     #expect(greyAlpha.converted(toChannels: 1).pixels == [8])
     #expect(greyAlpha.converted(toChannels: 4).pixels == [8, 8, 8, 3])
-    #expect(Image(width: 1, height: 1, channels: 3, pixels: [255, 255, 255])
-      .converted(toChannels: 1).pixels == [255])
+    #expect(
+      Image(width: 1, height: 1, channels: 3, pixels: [255, 255, 255])
+        .converted(toChannels: 1).pixels == [255])
   }
 
   @Test func knownSizes() {
@@ -49,19 +50,29 @@ import Testing
     #expect(stripes.resampled(width: 9, height: 4).pixels.allSatisfy { 110...145 ~= $0 })
   }
 
-  /// `Image.fromarray(…).resize((w, h), Image.BILINEAR)` of Pillow 12 on the pictures of `picture`;
+  /// `Image.fromarray(…).resize((w, h), Image.BILINEAR)` of Pillow on the pictures of `picture`;
   /// Tools/check-formats.py compares many more.
   @Test func pillowsBits() {
     #expect(
       picture(5, 4, 1).resampled(width: 3, height: 2).pixels == [39, 61, 68, 104, 160, 160])
     #expect(
-      picture(7, 6, 1).resampled(width: 2, height: 9).pixels == [5, 29, 55, 107, 102, 181, 89, 170, 115, 162, 144, 156, 143, 157, 131, 146, 119, 135])
+      picture(7, 6, 1).resampled(width: 2, height: 9).pixels == [
+        5, 29, 55, 107, 102, 181, 89, 170, 115, 162, 144, 156, 143, 157, 131, 146, 119, 135,
+      ])
     #expect(
-      picture(6, 5, 3).resampled(width: 3, height: 3).pixels == [65, 94, 79, 115, 104, 133, 177, 126, 125, 115, 146, 115, 129, 96, 94, 132, 119, 122, 167, 98, 95, 166, 113, 62, 131, 139, 103])
+      picture(6, 5, 3).resampled(width: 3, height: 3).pixels == [
+        65, 94, 79, 115, 104, 133, 177, 126, 125, 115, 146, 115, 129, 96, 94, 132, 119, 122, 167,
+        98, 95, 166, 113, 62, 131, 139, 103,
+      ])
     #expect(
-      picture(4, 3, 2).resampled(width: 3, height: 2).pixels == [105, 51, 151, 91, 91, 78, 132, 160, 162, 187, 144, 161])
+      picture(4, 3, 2).resampled(width: 3, height: 2).pixels == [
+        105, 51, 151, 91, 91, 78, 132, 160, 162, 187, 144, 161,
+      ])
     #expect(
-      picture(5, 4, 4).resampled(width: 2, height: 3).pixels == [55, 98, 135, 111, 111, 163, 146, 139, 66, 103, 172, 118, 135, 153, 170, 100, 127, 46, 140, 120, 108, 45, 216, 113])
+      picture(5, 4, 4).resampled(width: 2, height: 3).pixels == [
+        55, 98, 135, 111, 111, 163, 146, 139, 66, 103, 172, 118, 135, 153, 170, 100, 127, 46, 140,
+        120, 108, 45, 216, 113,
+      ])
   }
 
   @Test func alphaWeighsColours() {
