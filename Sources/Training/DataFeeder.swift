@@ -92,7 +92,7 @@ package final class DataFeeder: BatchSupplier, Sendable {
   }
 
   /// The source that a declaration reads, after replacements, and which part of it.
-  private static func source(
+  package static func source(
     of declaration: DataDeclaration, _ all: [DataDeclaration],
     _ replacements: [(name: String?, source: String)]
   ) -> (source: String, part: String) {

@@ -42,6 +42,15 @@ package enum Weights {
     package var tensors: [NamedTensor]
     /// The run's `--data`, of a checkpoint only: weights are shipped to where there are other data.
     package var replacements: [(name: String?, source: String)] = []
+
+    package init(
+      program: CarriedProgram, tensors: [NamedTensor],
+      replacements: [(name: String?, source: String)] = []
+    ) {
+      self.program = program
+      self.tensors = tensors
+      self.replacements = replacements
+    }
   }
 
   /// The tensors of a weights file or checkpoint, and the program that travels in it. A file of
