@@ -114,7 +114,7 @@ package final class DataFeeder: BatchSupplier, Sendable {
 
   /// What pictures of a source become. A part of a source is resized as the source is, where it
   /// says nothing itself.
-  private static func form(
+  package static func form(
     of declaration: DataDeclaration, _ all: [DataDeclaration]
   ) -> PictureForm? {
     var resize = declaration.resize

@@ -79,26 +79,26 @@ enum DataDeclarations {
     let extractor = try Self.extractor(trained.file)
     #expect(extractor.width == 64)
     let work = try SharedWork(threads: 2)
-    func set(_ examples: [Int]) -> PictureSet {
-      PictureSet(examples, of: Self.garments.images, shape: Self.shape, scale: Self.scale)
+    func set(_ examples: [Int]) throws -> PictureSet {
+      try PictureSet(examples, of: Self.garments.images, shape: Self.shape, scale: Self.scale)
     }
     func side(_ pictures: PictureSet) throws -> EvaluatedImages {
       EvaluatedImages(pictures: pictures, features: try extractor.features(of: pictures))
     }
-    let real = try side(set(Array(0..<320)))
+    let real = try side(try set(Array(0..<320)))
     func judged(_ pictures: PictureSet) throws -> Evaluation {
       try Evaluation(
         try side(pictures), against: real, [.frechet, .precisionRecall, .slicedWasserstein],
         on: work)
     }
-    let others = try judged(set(Array(320..<640)))
-    let trousers = try judged(set((320..<640).filter { Garments.label($0) == 1 }))
+    let others = try judged(try set(Array(320..<640)))
+    let trousers = try judged(try set((320..<640).filter { Garments.label($0) == 1 }))
     var random = PhiloxSequence(seed: 3, stream: 1)
     let noise = try judged(
       PictureSet(
         drawn: (0..<320 * 784).map { _ in Float(random.nextUniform() * 2 - 1) }, count: 320,
         shape: Self.shape, scale: Self.scale))
-    let itself = try judged(set(Array(0..<320)))
+    let itself = try judged(try set(Array(0..<320)))
 
     let distances = try [itself, others, trousers, noise].map { try #require($0.frechet) }
     #expect(distances[0] < 1e-9)
@@ -116,7 +116,7 @@ enum DataDeclarations {
     #expect(2 * slices[1] < slices[2] && 2 * slices[1] < slices[3], "\(slices)")
 
     // An image's features are its own, whatever its neighbours and the batch it is in.
-    let alone = try extractor.features(of: set([105]))
+    let alone = try extractor.features(of: try set([105]))
     for column in 0..<64 { #expect(alone[0, column] == real.features?[105, column]) }
   }
 
@@ -164,7 +164,7 @@ enum DataDeclarations {
     let training = try ClassifierTraining(pictures, shape: [5, 5, 3], leastSteps: 1)
     let file = try Self.train(training).file
     let features = try Self.extractor(file, shape: [5, 5, 3]).features(
-      of: PictureSet([0, 9], of: images, shape: [5, 5, 3], scale: Self.scale))
+      of: try PictureSet([0, 9], of: images, shape: [5, 5, 3], scale: Self.scale))
     #expect(features.count == 2 && features.width == 64)
     // Features of other sizes, and a program without any.
     #expect {
@@ -223,7 +223,7 @@ enum DataDeclarations {
     let network = try #require(source.program.networks.first { $0.name == "classifier" })
     var right = 0
     for first in stride(from: 0, to: 1920, by: 128) {
-      let pictures = PictureSet(
+      let pictures = try PictureSet(
         Array(first..<first + 128), of: tests, shape: Self.shape, scale: Self.scale)
       let logits = try session.evaluate(
         network.graph, key: "classifier",

@@ -152,7 +152,7 @@ import Training
     #expect(directions == SlicedWasserstein.directions(3, width: 50))
   }
 
-  @Test func picturesAreCutAndRounded() {
+  @Test func picturesAreCutAndRounded() throws {
     let declaration = DataDeclarations.images(low: 0, high: 1)
     let scale = PictureScale(declaration)
     let drawn = PictureSet(
@@ -160,14 +160,14 @@ import Training
     #expect(drawn.values == [-1, -1, scale.levels[128], 1, 1, scale.levels[51]])
     let bytes = Dataset(name: "bytes", storage: .bytes([0, 255, 128, 51]), count: 2, shape: [2])
     #expect(
-      PictureSet([1, 0], of: bytes, shape: [2], scale: scale).values
+      try PictureSet([1, 0], of: bytes, shape: [2], scale: scale).values
         == [scale.levels[128], scale.levels[51], -1, 1])
     let floats = Dataset(name: "floats", storage: .floats([0, 1, 2, 0.2]), count: 2, shape: [2])
     #expect(
-      PictureSet([0, 1], of: floats, shape: [2], scale: scale).values
+      try PictureSet([0, 1], of: floats, shape: [2], scale: scale).values
         == [-1, 1, 1, scale.levels[51]])
     let free = PictureScale(DataDeclarations.images(low: nil, high: nil))
-    #expect(PictureSet([1], of: floats, shape: [2], scale: free).values == [2, 0.2])
+    #expect(try PictureSet([1], of: floats, shape: [2], scale: free).values == [2, 0.2])
   }
 
   @Test func whatCannotBeCompared() throws {

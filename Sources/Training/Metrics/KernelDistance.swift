@@ -7,7 +7,8 @@ import Basics
 package struct KernelDistance: Sendable, Equatable {
   /// Over the subsets.
   package let mean: Double
-  /// The standard deviation of the subsets' values, divided by the root of their number.
+  /// The standard deviation of the subsets' values, divided by the root of their number: how well they stand for these
+  /// two sets. Subsets overlap, so other images of the same programs may be further apart than this says.
   package let standardError: Double
   package let subsets: Int
   package let subsetSize: Int

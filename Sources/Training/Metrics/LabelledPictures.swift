@@ -34,8 +34,10 @@ package final class LabelledPictures: BatchSupplier {
     self.labels = labels
     self.scale = scale
     var values = [Int32](repeating: 0, count: labels.count)
-    values.withUnsafeMutableBytes {
-      labels.copy(examples: Array(0..<labels.count), pass: 0, as: .i32, scale: [], into: $0)
+    try values.withUnsafeMutableBufferPointer { (values) throws(EnvironmentFailure) in
+      try labels.copy(
+        examples: Array(0..<labels.count), pass: 0, as: .i32, scale: [],
+        into: UnsafeMutableRawBufferPointer(values))
     }
     classes = Int(values.max() ?? 0) + 1
   }
@@ -52,9 +54,9 @@ package final class LabelledPictures: BatchSupplier {
     guard let pass = order?.pass(ofBatch: batch), let examples = order?.examples(ofBatch: batch)
     else { throw EnvironmentFailure("the classifier's data were not opened") }
     if source == "labels" {
-      labels.copy(examples: examples, pass: pass, as: .i32, scale: [], into: buffer)
+      try labels.copy(examples: examples, pass: pass, as: .i32, scale: [], into: buffer)
     } else {
-      images.copyPictures(
+      try images.copyPictures(
         examples: examples, pass: pass, scale: scale, into: buffer.bindMemory(to: Float.self))
     }
   }

@@ -61,11 +61,12 @@ package struct PictureSet: Sendable {
   }
 
   /// Some examples of a data set that the program learns from; `shape` is that of the declaration.
-  package init(_ examples: [Int], of dataset: Dataset, shape: [Int], scale: PictureScale) {
-    let values = [Float](unsafeUninitializedCapacity: examples.count * dataset.exampleCount) {
-      buffer, initialized in
-      dataset.copyPictures(examples: examples, pass: 0, scale: scale, into: buffer)
-      initialized = buffer.count
+  package init(
+    _ examples: [Int], of dataset: Dataset, shape: [Int], scale: PictureScale
+  ) throws(EnvironmentFailure) {
+    var values = [Float](repeating: 0, count: examples.count * dataset.exampleCount)
+    try values.withUnsafeMutableBufferPointer { (values) throws(EnvironmentFailure) in
+      try dataset.copyPictures(examples: examples, pass: 0, scale: scale, into: values)
     }
     self.init(count: examples.count, shape: shape, values: values)
   }
@@ -88,8 +89,8 @@ extension Dataset {
   /// Writes examples as pictures on the scale of metrics.
   func copyPictures(
     examples: [Int], pass: Int, scale: PictureScale, into buffer: UnsafeMutableBufferPointer<Float>
-  ) {
-    copy(
+  ) throws(EnvironmentFailure) {
+    try copy(
       examples: examples, pass: pass, as: .f32, scale: scale.bytes,
       into: UnsafeMutableRawBufferPointer(buffer))
     if !isScaled { scale.apply(buffer) }
