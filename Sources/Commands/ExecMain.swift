@@ -6,7 +6,9 @@ package func ganExec(_ arguments: [String], console: Console = .standard()) -> I
     summary: "trains, samples and evaluates programs of the graph language",
     commands: [
       Command(TrainCommand.spec, TrainCommand.run), Command(SampleCommand.spec, SampleCommand.run),
-      Command(EvalCommand.spec, EvalCommand.run), Command(CheckCommand.spec, CheckCommand.run),
+      Command(EvalCommand.spec, EvalCommand.run),
+      Command(EvaluateCommand.spec, EvaluateCommand.run),
+      Command(CheckCommand.spec, CheckCommand.run),
       Command(BenchCommand.spec, BenchCommand.run),
       Command(ProfileCommand.spec, ProfileCommand.run),
       Command(DataCommand.spec, DataCommand.run), Command(DevicesCommand.spec, DevicesCommand.run),

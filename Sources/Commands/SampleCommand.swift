@@ -77,7 +77,8 @@ package enum SampleCommand {
     return ExitCode.done
   }
 
-  private struct Loaded {
+  /// A program with trained weights.
+  struct Loaded {
     var source: ProgramSource
     var tensors: [NamedTensor]
     var path: String
@@ -85,7 +86,8 @@ package enum SampleCommand {
     var replacements: [(name: String?, source: String)] = []
   }
 
-  private static func load(_ arguments: ParsedArguments) throws -> Loaded {
+  /// What FILE and `--weights` name.
+  static func load(_ arguments: ParsedArguments) throws -> Loaded {
     let file = arguments.positionals[0]
     let settings = try arguments.settings()
     if file.hasSuffix(".safetensors") {
@@ -108,7 +110,7 @@ package enum SampleCommand {
   }
 
   /// The moving averages where the program has any, and says so.
-  private static func loadWeights(
+  static func loadWeights(
     _ loaded: Loaded, into session: Session, _ sample: SampleProgram, raw: Bool, _ console: Console
   ) throws {
     var tensors = loaded.tensors
@@ -124,7 +126,8 @@ package enum SampleCommand {
     try Weights.load(tensors, into: session, for: sample.graph, path: loaded.path)
   }
 
-  private static func sources(of sample: SampleProgram, _ program: Program) -> [DataDeclaration] {
+  /// The data sources that a sample reads, and what they walk with.
+  static func sources(of sample: SampleProgram, _ program: Program) -> [DataDeclaration] {
     var used = sample.graph.inputs.compactMap { input -> String? in
       if case .data(let source, _) = input.role { return source }
       return nil

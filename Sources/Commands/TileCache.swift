@@ -10,16 +10,8 @@ struct TileCache {
 
   /// nil where the environment names no folder for caches.
   init?(_ device: OpenCLDevice) throws(EnvironmentFailure) {
-    let environment = processEnvironment()
-    let folder: String
-    if let cache = environment["XDG_CACHE_HOME"], cache.hasPrefix("/") {
-      folder = cache
-    } else if let home = environment["HOME"], !home.isEmpty {
-      folder = home + "/.cache"
-    } else {
-      return nil
-    }
-    path = "\(folder)/swift-gan/opencl/\(try Tuning.key(of: device)).tiles"
+    guard let folder = userCacheFolder() else { return nil }
+    path = "\(folder)/opencl/\(try Tuning.key(of: device)).tiles"
   }
 
   func read() -> TileTable? {
@@ -34,4 +26,12 @@ struct TileCache {
     try FileIO.createDirectory(folder.joined(separator: "/"))
     try FileIO.writeAtomically(Array(table.text.utf8), to: path)
   }
+}
+
+/// The project's folder among the user's caches, where it may be; nil where the environment names none.
+package func userCacheFolder() -> String? {
+  let environment = processEnvironment()
+  if let cache = environment["XDG_CACHE_HOME"], cache.hasPrefix("/") { return cache + "/swift-gan" }
+  if let home = environment["HOME"], !home.isEmpty { return home + "/.cache/swift-gan" }
+  return nil
 }
