@@ -97,7 +97,8 @@ package final class SampleDrawer {
   /// The images of a range of numbers, one after the other.
   ///
   /// - Parameters:
-  ///   - range: not negative; of a sample that is drawn whole, within its images.
+  ///   - range: not negative; of a sample that is drawn whole, within its images. The noise of all
+  ///     numbers up to its end is held, or of `count` where that is more.
   ///   - seed: nil is the program's.
   ///   - label: the class of all of them, where classes are chosen.
   package func images(
@@ -108,7 +109,7 @@ package final class SampleDrawer {
     guard let split else {
       let size = imageShape.reduce(1, *)
       let all = try drawWhole(seed: seed, label)
-      guard range.lowerBound >= 0, range.upperBound * size <= all.count else {
+      guard range.lowerBound >= 0, range.upperBound <= count, count * size == all.count else {
         throw EnvironmentFailure(
           "the sample makes \(all.count / max(1, size)) images at once, and not those of "
             + "\(range.lowerBound)..<\(range.upperBound)")
@@ -212,9 +213,15 @@ package final class SampleDrawer {
   private func noiseValues(
     _ split: SampleSplit, seed: UInt64, rows wanted: Int
   ) throws -> [String: [Float]] {
-    // Whole chunks, all at once where the count is known.
-    let least = max(wanted, min(count, 1 << 20))
-    let rows = (least + split.rows - 1) / split.rows * split.rows
+    guard wanted <= TensorType.maximumCount else {
+      throw EnvironmentFailure("there is no image of the number \(wanted - 1)")
+    }
+    // Whole chunks: all at once where the count is known, else twice as many as before.
+    var rows = (max(wanted, count) + split.rows - 1) / split.rows * split.rows
+    if wanted > count {
+      rows = split.rows
+      while rows < wanted { rows *= 2 }
+    }
     if let known = noise.values(seed: seed, rows: rows) { return known }
     var values: [String: [Float]] = [:]
     let graph = try split.noise(count: rows)

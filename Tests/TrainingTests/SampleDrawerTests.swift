@@ -47,6 +47,12 @@ import Training
       let images = try few.images(first..<first + count, seed: 9)
       #expect(images == Array(all.values[first * 784..<(first + count) * 784]))
     }
+    // Beyond the count that was named.
+    let open = try SampleDrawer(source, sample: name, session: session, count: 5)
+    #expect(try open.images(100..<140, seed: 9) == Array(all.values[100 * 784..<140 * 784]))
+    for wrong in [-3..<2, 0..<Int.max] {
+      #expect(throws: EnvironmentFailure.self) { try open.images(wrong) }
+    }
     #expect(try many.images(0..<5, seed: 8) != many.images(0..<5, seed: 9))
     // All are different, so that the comparison above means something.
     let rows = (0..<150).map { Array(all.values[$0 * 784..<($0 + 1) * 784]) }
@@ -93,7 +99,9 @@ import Training
     for (a, b) in zip(drawn.values, whole.values) { #expect(abs(a - b) < 1e-5) }
     if reason != nil {
       #expect(drawn.values == whole.values)
-      #expect(throws: EnvironmentFailure.self) { try drawer.images(0..<drawer.count + 1) }
+      for wrong in [0..<drawer.count + 1, -1..<1, 0..<Int.max] {
+        #expect(throws: EnvironmentFailure.self) { try drawer.images(wrong) }
+      }
     }
   }
 
