@@ -28,7 +28,7 @@ extension DatasetResolver {
   ) throws(EnvironmentFailure) -> PictureSurvey {
     let folder = try PictureFolder(path)
     try folder.requirePictures()
-    return PictureSurvey(
+    return try PictureSurvey(
       PictureReader(folder: folder, half: half), form: form, keeping: pictureMemory)
   }
 

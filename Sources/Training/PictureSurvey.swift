@@ -77,9 +77,11 @@ package struct PictureSurvey: Sendable {
   /// CRC-32 of each file.
   private(set) var sums: [UInt32] = []
 
-  /// Without `form` the pictures stay as they are but for the number of channels, which is the same
+  /// Fails where the user interrupts. Without `form` the pictures stay as they are but for the number of channels, which is the same
   /// for all. At most `mostKept` bytes of pixels are kept.
-  init(_ reader: PictureReader, form: PictureForm?, keeping mostKept: Int) {
+  init(
+    _ reader: PictureReader, form: PictureForm?, keeping mostKept: Int
+  ) throws(EnvironmentFailure) {
     self.reader = reader
     self.form = form
     let channels = form?.channels ?? reader.commonChannels()
@@ -88,6 +90,12 @@ package struct PictureSurvey: Sendable {
     var placeOfKind: [String: Int] = [:]
     sums.reserveCapacity(folder.files.count)
     for index in folder.files.indices {
+      // Reading a large folder takes minutes, and signals are looked for between steps only.
+      if Interruption.isPending {
+        throw EnvironmentFailure(
+          "interrupted after reading \(index) of the \(folder.files.count) pictures of "
+            + "'\(folder.path)'; no step was done")
+      }
       do throws(EnvironmentFailure) {
         let picture = try reader.read(index)
         let image = picture.image
