@@ -66,6 +66,7 @@ let package = Package(
       ["Basics", "GraphIR", "Operators", "Planning", "Runtime", "COpenCL"]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     module("Formats", ["Basics", "CZlib"]),
+    module("Interchange", ["Basics", "GraphIR", "Operators", "Formats"]),
     module(
       "Training",
       [
@@ -76,7 +77,7 @@ let package = Package(
       "Commands",
       [
         "Basics", "GraphSyntax", "GraphIR", "Operators", "Elaboration", "Passes", "Planning",
-        "Runtime", "CPUBackend", "OpenCLBackend", "Formats", "Training",
+        "Runtime", "CPUBackend", "OpenCLBackend", "Formats", "Interchange", "Training",
       ]),
     .executableTarget(name: "gan-compile", dependencies: ["Commands"]),
     .executableTarget(name: "gan-exec", dependencies: ["Commands"]),
@@ -119,6 +120,12 @@ let package = Package(
       ]),
     .testTarget(
       name: "FormatsTests", dependencies: ["Formats", "TestSupport"], exclude: ["Fixtures"]),
+    .testTarget(
+      name: "InterchangeTests",
+      dependencies: [
+        "Interchange", "Elaboration", "Formats", "GraphIR", "Operators", "Passes", "TestSupport",
+      ],
+      exclude: ["Programs"]),
     .testTarget(
       name: "TrainingTests",
       dependencies: [

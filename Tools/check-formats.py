@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks the module Formats against NumPy, safetensors and Pillow, by hand:
+"""Checks the module Formats against NumPy, safetensors and Pillow:
 
     python3 -m venv /tmp/venv && /tmp/venv/bin/pip install numpy safetensors pillow
     FOLDER=/tmp/formats && mkdir -p $FOLDER
@@ -13,10 +13,12 @@ that the tests always read, with what Pillow makes of them, are made anew by
     /tmp/venv/bin/python Tools/check-formats.py fixtures Tests/FormatsTests/Fixtures
 """
 import gzip
+import io
 import os
 import struct
 import sys
 import tempfile
+import zipfile
 import zlib
 
 import numpy as np
@@ -35,6 +37,14 @@ def write(folder):
             np.save(f"{folder}/{code}-{name}-c.npy", array)
             np.save(f"{folder}/{code}-{name}-f.npy", np.asfortranarray(array))
     np.save(f"{folder}/b1.npy", base % 2 == 1)
+    arrays = {"images": base.astype("u1"), "G/weight": np.asfortranarray(base.astype("f4")),
+              "é": np.array(-5.0)}
+    np.savez(f"{folder}/stored.npz", **arrays)
+    np.savez_compressed(f"{folder}/deflated.npz", **arrays)
+    pipe = Pipe()
+    np.savez_compressed(pipe, **arrays)
+    with open(f"{folder}/piped.npz", "wb") as file:
+        file.write(pipe.bytes)
     tensors = {"f4": base.astype("f4"), "f2": base.astype("f2"), "i8": base.astype("i8"),
                "u1": base.astype("u1")}
     save_file(tensors, f"{folder}/a.safetensors", metadata={"k": "v\n"})
@@ -168,6 +178,18 @@ def sizes(folder, random):
             save_pixels(f"{folder}/{mode}-{width}x{height}.resized", np.asarray(resized))
 
 
+class Pipe(io.RawIOBase):
+    """Takes bytes and cannot go back, so that sizes stand behind the data."""
+    bytes = b""
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        self.bytes += bytes(data)
+        return len(data)
+
+
 def save_pixels(path, pixels):
     with open(path, "wb") as file:
         np.save(file, pixels)
@@ -183,6 +205,12 @@ def read(folder):
     assert i4.dtype == "<i4" and i4.shape == () and i4 == -5
     b1 = np.load(f"{folder}/b1.npy")
     assert b1.dtype == bool and b1.shape == (3, 1) and b1.ravel().tolist() == [True, False, True]
+    for name in ("stored", "deflated", "zip64"):
+        with np.load(f"{folder}/{name}.npz") as arrays:
+            assert arrays.files == ["G/weight", "é"], arrays.files
+            assert (arrays["G/weight"] == floats.reshape(2, 3, 4)).all() and arrays["é"] == -5
+        with zipfile.ZipFile(f"{folder}/{name}.npz") as archive:
+            assert archive.testzip() is None
     with safe_open(f"{folder}/a.safetensors", framework="np") as file:
         assert set(file.keys()) == {"flag", "G.weight", "step", "none"}
         assert file.metadata()["program"] == 'layer "é"\n'

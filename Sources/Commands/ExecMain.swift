@@ -9,6 +9,7 @@ package func ganExec(_ arguments: [String], console: Console = .standard()) -> I
       Command(EvalCommand.spec, EvalCommand.run),
       Command(EvaluateCommand.spec, EvaluateCommand.run),
       Command(CheckCommand.spec, CheckCommand.run),
+      Command(ExportCommand.spec, ExportCommand.run),
       Command(BenchCommand.spec, BenchCommand.run),
       Command(ProfileCommand.spec, ProfileCommand.run),
       Command(DataCommand.spec, DataCommand.run), Command(DevicesCommand.spec, DevicesCommand.run),

@@ -137,6 +137,17 @@ package struct Graph: Sendable {
     return live
   }
 
+  /// What live nodes and outputs read, the inputs of the graph among them. O(size).
+  package func liveInputs() -> BitSet {
+    let live = liveNodes()
+    var values = BitSet()
+    for output in outputs { values.insert(output.value) }
+    for id in nodes.ids where live.contains(id) {
+      for operand in nodes[id].operands { values.insert(operand) }
+    }
+    return values
+  }
+
   package func input(_ role: InputRole) -> ValueID? { inputs.first { $0.role == role }?.value }
   package func output(_ role: OutputRole) -> ValueID? { outputs.first { $0.role == role }?.value }
 }

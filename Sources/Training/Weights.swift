@@ -7,7 +7,8 @@ import Formats
 import GraphIR
 
 package enum Weights {
-  private static let kinds: [StateKind] = [.parameter, .runningStatistic, .average]
+  /// What a network is made of.
+  package static let kinds: [StateKind] = [.parameter, .runningStatistic, .average]
 
   private static let format = "swift-gan weights"
 
@@ -148,16 +149,18 @@ package enum Weights {
     }
   }
 
+  /// Loads the states of these names.
+  package static func load(
+    _ tensors: [NamedTensor], into session: Session, named names: Set<String>, path: String
+  ) throws(EnvironmentFailure) {
+    try load(tensors, into: session, path: path) { names.contains($0.name) }
+  }
+
   /// The states on which a result of the graph depends.
   private static func statesRead(by graph: Graph) -> Set<String> {
     var results = graph
     results.outputs.removeAll { if case .result = $0.role { false } else { true } }
-    let live = results.liveNodes()
-    var values = BitSet()
-    for output in results.outputs { values.insert(output.value) }
-    for id in graph.nodes.ids where live.contains(id) {
-      for operand in graph.nodes[id].operands { values.insert(operand) }
-    }
+    let values = results.liveInputs()
     var names: Set<String> = []
     for input in graph.inputs where values.contains(input.value) {
       if case .state(let name) = input.role { names.insert(name) }

@@ -17,7 +17,7 @@ import Testing
       ),
       (
         exec as ([String]) -> CommandResult,
-        ["train", "sample", "eval", "check", "bench", "profile", "data", "devices"]
+        ["train", "sample", "eval", "export", "check", "bench", "profile", "data", "devices"]
       ),
     ] {
       for command in commands {

@@ -3,8 +3,9 @@
 // safetensors and Pillow, and this reads what the script wrote.
 
 import Basics
-import Formats
 import Testing
+
+@testable import Formats
 
 #if canImport(Glibc)
   import Glibc
@@ -32,6 +33,17 @@ import Testing
     try save("f8.npy", NPYArray(shape: [24], doubles: floats.map { Double($0) }).encode())
     try save("i4.npy", NPYArray(shape: [], integers: [-5]).encode())
     try save("b1.npy", NPYArray(element: .bool, shape: [3, 1], bytes: [1, 0, 1]).encode())
+    let arrays = [
+      (key: "G/weight", array: NPYArray(shape: [2, 3, 4], floats: floats)),
+      (key: "é", array: NPYArray(shape: [], integers: [-5])),
+    ]
+    try save("stored.npz", NPZ.encode(arrays))
+    try save("deflated.npz", NPZ.encode(arrays, method: .deflated))
+    // As files beyond 4 GiB have it.
+    let members = try arrays.map { Zip.Member(name: $0.key + ".npy", bytes: try $0.array.encode()) }
+    try save(
+      "zip64.npz",
+      Zip.encode(members, method: .deflated, limits: Zip.Limits(size: 1, count: 1)))
     let tensors = TensorFile(
       tensors: [
         NamedTensor(name: "flag", dtype: .bool, shape: [3], data: [1, 0, 1]),
@@ -100,6 +112,14 @@ import Testing
       let array = try NPYArray.decode(FileIO.read(folder + "/" + name), name: name)
       #expect(array.doubles == (0..<6).map { name.hasPrefix("b1") ? Double($0 % 2) : Double($0) })
       #expect(array.shape == [2, 3])
+    }
+    for name in ["stored", "deflated", "piped"] {
+      let path = "\(folder)/\(name).npz"
+      let archive = try NPZArchive(FileIO.read(path), name: path)
+      #expect(archive.keys == ["images", "G/weight", "é"])
+      #expect(try archive.array("images").integers == [0, 1, 2, 3, 4, 5])
+      #expect(try archive.array("G/weight").floats == [0, 1, 2, 3, 4, 5])
+      #expect(try archive.array("é").doubles == [-5])
     }
     let file = try TensorFile.decode(FileIO.read(folder + "/a.safetensors"), name: "a")
     #expect(file.metadata.map(\.0) == ["k"] && file.metadata("k") == "v\n")
