@@ -13,9 +13,10 @@ package enum EvaluateCommand {
     "evaluate", "FILE", count: 1...1,
     """
     Compares images that a program draws with as many that it learned from. FILE is a checkpoint or a run's
-    weights.safetensors, or a program with --weights. Features are those of a small classifier that is trained on
-    the labels of the data the first time and kept (classifier.gan); results can be compared where its hash is the
-    same and the count too.
+    weights.safetensors, or a program with --weights.
+
+    Features are those of a small classifier that is trained on the labels of the data the first time and kept
+    (classifier.gan); results can be compared where its hash is the same and the count too.
 
       frechet           Fréchet distance of two normal distributions of features (Heusel et al. 2017: FID)
       kernel            unbiased squared MMD with a cubic kernel (Bińkowski et al. 2018: KID)

@@ -130,7 +130,9 @@ private func overview(_ program: String, _ summary: String, _ commands: [Command
   var text = "\(program): \(summary)\n\n"
   for command in commands {
     text += "  \(program) \(command.spec.name) \(command.spec.positionals)\n"
-    text += "      \(command.spec.summary)\n"
+    // The first paragraph; the rest is for the command's own help.
+    let lines = command.spec.summary.split(separator: "\n", omittingEmptySubsequences: false)
+    text += "      \(lines.prefix { !$0.isEmpty }.joined(separator: "\n"))\n"
   }
   return text + "\n`\(program) COMMAND --help` shows a command's options.\n"
 }
