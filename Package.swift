@@ -29,9 +29,11 @@ func kernels(_ name: String, march: String?, width: String) -> Target {
 #endif
 let kernelNames = kernelTargets.map { Target.Dependency(stringLiteral: $0.name) }
 
-/// A module of the project: its folder holds a README beside the sources.
-func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: dependencies, exclude: ["README.md"])
+/// A module of the project: its folder holds a README beside the sources, and perhaps tables.
+func module(
+  _ name: String, _ dependencies: [Target.Dependency] = [], tables: [String] = []
+) -> Target {
+  .target(name: name, dependencies: dependencies, exclude: ["README.md"] + tables)
 }
 
 let package = Package(
@@ -66,7 +68,8 @@ let package = Package(
       ["Basics", "GraphIR", "Operators", "Planning", "Runtime", "COpenCL"]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     module("Formats", ["Basics", "CZlib"]),
-    module("Interchange", ["Basics", "GraphIR", "Operators", "Formats"]),
+    module(
+      "Interchange", ["Basics", "GraphIR", "Operators", "Formats"], tables: ["NODE-TESTS.md"]),
     module(
       "Training",
       [
@@ -125,7 +128,7 @@ let package = Package(
       dependencies: [
         "Interchange", "Elaboration", "Formats", "GraphIR", "Operators", "Passes", "TestSupport",
       ],
-      exclude: ["Programs"]),
+      exclude: ["Fixtures", "Programs"]),
     .testTarget(
       name: "TrainingTests",
       dependencies: [

@@ -13,7 +13,8 @@ import Training
 package enum CompileCommand {
   package static let spec = CommandSpec(
     "", "FILE", count: 0...1,
-    "Shows a program (.gan) or a graph (.ir): its networks and training step, or one of its forms.",
+    "Shows a program (.gan), a graph (.ir) or an ONNX model (.onnx): its networks and training step, or one\n"
+      + "of its forms.",
     options: [
       OptionSpec(
         "--emit", "FORM",
@@ -69,6 +70,7 @@ package enum CompileCommand {
     try checkExplaining(arguments)
     try GraphView.check(arguments)
     try checkChoices(arguments, form, isOfDump: path.hasSuffix(".ir"))
+    if ONNXFile.isONNX(path) { return try showONNX(path, form, arguments, console) }
     if path.hasSuffix(".ir") { return try showIR(path, form ?? "ir", arguments, console) }
     if form == "syntax" { return try showSyntax(path, console) }
     let source = try readProgram(arguments, console)
@@ -144,6 +146,26 @@ package enum CompileCommand {
     return try show(graph, form, arguments, console)
   }
 
+  /// The graph that an ONNX model is imported as.
+  private static func showONNX(
+    _ path: String, _ form: String?, _ arguments: ParsedArguments, _ console: Console
+  ) throws -> Int32 {
+    if form == "syntax" { throw UsageError("a graph has no syntax; --emit ir prints it") }
+    if arguments.has("--graph") { throw UsageError("an ONNX model has one graph only") }
+    let model = try ONNXFile.read(path, arguments)
+    console.message(ONNXFile.assumptions(model))
+    let showsGraph = ["--explain-fusion", "--dump-dir", "--time-passes"].contains(
+      where: arguments.has)
+    if form == nil, !showsGraph {
+      console.print(try ONNXSummary(model, ChosenPipeline.runner(arguments)).text())
+      return ExitCode.done
+    }
+    return try show(model.graph, form, arguments, console)
+  }
+
+  /// Whether a file holds a graph rather than a program: there is no text that its places are in.
+  static func isGraph(_ path: String) -> Bool { path.hasSuffix(".ir") || ONNXFile.isONNX(path) }
+
   /// The graph of a dump.
   static func readIR(_ path: String) throws -> Graph {
     let source = SourceText(
@@ -160,7 +182,7 @@ package enum CompileCommand {
   ) throws -> Int32 {
     let runner = try ChosenPipeline.runner(arguments, for: graph)
     let choices = try PassChoice.all(arguments)
-    let isOfDump = arguments.positionals[0].hasSuffix(".ir")
+    let isOfDump = isGraph(arguments.positionals[0])
     let folder = arguments.value("--dump-dir").map { DumpFolder($0, isOfDump: isOfDump) }
     let outcome: PassRunner.Outcome
     var shown: Graph?

@@ -8,9 +8,9 @@ import Training
 
 package enum EvalCommand {
   package static let spec = CommandSpec(
-    "eval", "FILE NETWORK", count: 2...2,
-    "Runs one network of a program on arrays from .npy and .npz files. "
-      + "FILE is a program, a checkpoint\nor a run's weights.safetensors.",
+    "eval", "FILE [NETWORK]", count: 1...2,
+    "Runs one network of a program on arrays from .npy and .npz files. FILE is a program, a checkpoint\n"
+      + "or a run's weights.safetensors; or an ONNX model (.onnx), which has no NETWORK.",
     options: [
       OptionSpec(
         "--input", "NAME=F",
@@ -23,9 +23,15 @@ package enum EvalCommand {
     ])
 
   package static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
+    guard arguments.positionals.count == 2 || ONNXFile.isONNX(arguments.positionals[0]) else {
+      throw UsageError("expected FILE NETWORK, found no NETWORK")
+    }
     guard let output = arguments.value("--output"),
       [".npy", ".npz", ".safetensors"].contains(where: output.hasSuffix)
     else { throw UsageError("--output takes a name that ends in .npy, .npz or .safetensors") }
+    if ONNXFile.isONNX(arguments.positionals[0]) {
+      return try runONNX(arguments, output, console)
+    }
     let inputs = try arrays(arguments)
     let name = arguments.positionals[1]
     let source = try program(arguments, network: name, inputs)
@@ -47,8 +53,37 @@ package enum EvalCommand {
     }
     let values = try bytes(inputs, network, ClassLimit.ofArguments(graph))
     let results = try session.evaluate(graph, key: "eval \(name)", arguments: values)
-    try write(results, to: output)
+    let arrays = results.map { result in
+      let element: NPYArray.Element = result.type.element == .f32 ? .f32 : .i32
+      return (
+        name: result.name,
+        array: NPYArray(element: element, shape: result.type.shape, bytes: result.bytes)
+      )
+    }
+    try write(arrays, of: "network", to: output)
     for result in results { console.message("\(name) result \(result.name): \(result.type)\n") }
+    return ExitCode.done
+  }
+
+  /// An ONNX model by itself, with its own weights.
+  private static func runONNX(
+    _ arguments: ParsedArguments, _ output: String, _ console: Console
+  ) throws -> Int32 {
+    guard arguments.positionals.count == 1 else {
+      throw UsageError("an ONNX model has no networks, found '\(arguments.positionals[1])'")
+    }
+    for option in ["--weights", "--training", "--seed"] where arguments.has(option) {
+      throw UsageError("\(option) does not go with an ONNX model")
+    }
+    let inputs = try arrays(arguments)
+    let given = inputs.map { ONNXEvaluation.tensor($0.name, $0.array) }
+    let model = try ONNXFile.read(arguments.positionals[0], arguments, given: given)
+    let bytes = try ONNXEvaluation.run(model, inputs, Workplace(arguments))
+    let results = zip(model.results, bytes).map { port, bytes in
+      (name: port.name, array: ONNXEvaluation.array(port, bytes))
+    }
+    try write(results, of: "model", to: output)
+    for port in model.results { console.message("result \(port.name): \(port.type)\n") }
     return ExitCode.done
   }
 
@@ -115,7 +150,7 @@ package enum EvalCommand {
     return values
   }
 
-  private static func integers(
+  static func integers(
     _ name: String, _ array: NPYArray, _ limit: ClassLimit?
   ) throws(EnvironmentFailure) -> [Int32] {
     guard let whole = array.integers else {
@@ -145,27 +180,22 @@ package enum EvalCommand {
   }
 
   private static func write(
-    _ results: [(name: String, type: TensorType, bytes: [UInt8])], to output: String
+    _ results: [(name: String, array: NPYArray)], of what: String, to output: String
   ) throws {
     if output.hasSuffix(".npy") {
       guard results.count == 1, let result = results.first else {
         throw UsageError(
-          "the network has \(results.count) results; write them to a .npz or .safetensors file")
+          "the \(what) has \(results.count) results; write them to a .npz or .safetensors file")
       }
-      let element: NPYArray.Element = result.type.element == .f32 ? .f32 : .i32
-      let array = NPYArray(element: element, shape: result.type.shape, bytes: result.bytes)
-      try FileIO.writeAtomically(try array.encode(), to: output)
-      return
+      return try FileIO.writeAtomically(try result.array.encode(), to: output)
     }
-    let tensors = results.map { result in
-      NamedTensor(
-        name: result.name, dtype: result.type.element == .f32 ? .f32 : .i32,
-        shape: result.type.shape, data: result.bytes)
+    if output.hasSuffix(".npz") {
+      return try FileIO.writeAtomically(
+        try NPZ.encode(results.map { ($0.name, $0.array) }), to: output)
     }
-    let bytes =
-      output.hasSuffix(".npz")
-      ? try NPZ.encode(tensors.map { ($0.name, NPYArray($0)) })
-      : try TensorFile(tensors: tensors).encode()
-    try FileIO.writeAtomically(bytes, to: output)
+    let tensors = try results.map {
+      try NamedTensor(name: $0.name, $0.array, file: output)
+    }
+    try FileIO.writeAtomically(try TensorFile(tensors: tensors).encode(), to: output)
   }
 }

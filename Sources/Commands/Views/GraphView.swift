@@ -53,7 +53,7 @@ enum GraphView {
   }
 
   private static func isIR(_ arguments: ParsedArguments) -> Bool {
-    arguments.positionals[0].hasSuffix(".ir")
+    CompileCommand.isGraph(arguments.positionals[0])
   }
 
   /// The plan of a graph; where a backend is named, with what its kernels need beside the values.
