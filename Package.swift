@@ -96,7 +96,8 @@ let package = Package(
       path: "Tests/BackendSupport"),
     // Runs of the commands within the tests' process, for the tests that need them.
     .target(
-      name: "CommandSupport", dependencies: ["Commands", "Formats"], path: "Tests/CommandSupport"),
+      name: "CommandSupport", dependencies: ["Basics", "Commands", "Formats"],
+      path: "Tests/CommandSupport"),
     // Stands in for malloc in the tests' program and counts its calls.
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     .testTarget(name: "BasicsTests", dependencies: ["Basics"]),

@@ -1,6 +1,7 @@
 // An animation that grows frame by frame, as training goes on: a new frame replaces the trailer of
 // the file and is followed by a new one, so neither time nor memory grow with the frames there are.
-// A file that a crash left with half a frame is cut back to its last whole one when it is resumed.
+// Where a limit is given, every second frame is dropped when it is reached, and from then on every
+// second one is passed over: the animation of a long run stays short enough to be looked at. A file that a crash left with half a frame is cut back to its last whole one when it is resumed.
 
 import Basics
 
@@ -15,18 +16,62 @@ package struct AnimatedGIFWriter: Sendable {
   /// Hundredths of a second that a frame is shown.
   package let delay: Int
   /// The frames in the file, known after the first `append`.
-  package private(set) var frameCount = 0
+  package var frameCount: Int { ends.count }
   private let kept: Int
-  /// What the file begins with, once it is open, and where its trailer is.
+  private let limit: Limit?
+  /// One of so many frames that are offered is taken.
+  package private(set) var stride = 1
+  private var offered = 0
+  /// What the file begins with, once it is open, and where its frames end: the trailer is behind the
+  /// last.
   private var header: [UInt8] = []
-  private var end = 0
+  private var ends: [Int] = []
+  private var end: Int { ends.last ?? header.count }
+
+  /// How much an animation may hold before it is thinned; two frames always stay.
+  package struct Limit: Sendable {
+    package var frames: Int
+    package var bytes: Int
+    package init(frames: Int, bytes: Int) {
+      self.frames = max(2, frames)
+      self.bytes = bytes
+    }
+  }
 
   /// Nothing is touched before the first `append`. A file that is there is then replaced, or,
   /// with `keepingFrames`, continued behind at most so many of its frames if it has the same size.
-  package init(path: String, delay: Int = 25, keepingFrames: Int = 0) {
+  package init(path: String, delay: Int = 25, keepingFrames: Int = 0, limit: Limit? = nil) {
     self.path = path
     self.delay = delay
     kept = keepingFrames
+    self.limit = limit
+  }
+
+  /// Offers the next frame, which is made only where it is taken: one of `stride`, the first among
+  /// them.
+  package mutating func offer(_ image: () throws -> Image) throws {
+    defer { offered += 1 }
+    guard offered % stride == 0 else { return }
+    try append(try image())
+    guard let limit, frameCount > 2, frameCount > limit.frames || end > limit.bytes else { return }
+    try thin()
+  }
+
+  /// Every second frame goes, beginning with the second one, and what stays is written anew.
+  private mutating func thin() throws(EnvironmentFailure) {
+    let bytes = try FileIO.read(path)
+    guard bytes.count > end else {
+      throw EnvironmentFailure("'\(path)' has been changed while it grew")
+    }
+    var kept = header
+    var keptEnds: [Int] = []
+    for index in Swift.stride(from: 0, to: ends.count, by: 2) {
+      kept += bytes[(index == 0 ? header.count : ends[index - 1])..<ends[index]]
+      keptEnds.append(kept.count)
+    }
+    try FileIO.writeAtomically(kept + [GIF.trailer], to: path)
+    ends = keptEnds
+    stride *= 2
   }
 
   /// Adds a frame. All frames must have one size and be grey, or all be coloured.
@@ -41,15 +86,12 @@ package struct AnimatedGIFWriter: Sendable {
     let frame = GIF.frame(image, delay: delay) + [GIF.trailer]
     if header.isEmpty {
       if kept > 0, let found = try GIFScanner.frameEnds(path, header: wanted) {
-        let count = min(kept, found.count)
         header = wanted
-        frameCount = count
-        end = count > 0 ? found[count - 1] : wanted.count
+        ends = Array(found.prefix(kept))
       } else {
         try FileIO.writeAtomically(wanted + frame, to: path)
         header = wanted
-        frameCount = 1
-        end = wanted.count + frame.count - 1
+        ends = [wanted.count + frame.count - 1]
         return
       }
     }
@@ -59,8 +101,7 @@ package struct AnimatedGIFWriter: Sendable {
           + "\(image.channels) channels differs from the first one")
     }
     try write(frame)
-    end += frame.count - 1
-    frameCount += 1
+    ends.append(end + frame.count - 1)
   }
 
   private func write(_ frame: [UInt8]) throws(EnvironmentFailure) {

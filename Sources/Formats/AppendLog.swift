@@ -43,6 +43,12 @@ package final class AppendLog {
     if pending.count >= 1 << 16 { try flush() }
   }
 
+  /// Adds bytes as they are, for logs of records that are no lines. They reach the file as lines do.
+  package func append(bytes: [UInt8]) throws(EnvironmentFailure) {
+    pending += bytes
+    if pending.count >= 1 << 16 { try flush() }
+  }
+
   /// Hands all lines to the system. With `durably`, waits until they are on the disk.
   package func flush(durably: Bool = false) throws(EnvironmentFailure) {
     guard file >= 0 else { return }

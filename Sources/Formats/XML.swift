@@ -16,3 +16,19 @@ package func xmlEscaped(_ text: String) -> String {
   }
   return out
 }
+
+/// JSON to stand in a page's script element: no parser of HTML sees an end or a comment in it. These
+/// characters stand only in strings.
+package func scriptEmbedded(_ json: String) -> String {
+  var out: [UInt8] = []
+  out.reserveCapacity(json.utf8.count)
+  for byte in json.utf8 {
+    switch byte {
+    case UInt8(ascii: "<"): out += Array("\\u003c".utf8)
+    case UInt8(ascii: ">"): out += Array("\\u003e".utf8)
+    case UInt8(ascii: "&"): out += Array("\\u0026".utf8)
+    default: out.append(byte)
+    }
+  }
+  return String(decoding: out, as: UTF8.self)
+}

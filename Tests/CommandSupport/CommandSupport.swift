@@ -1,5 +1,6 @@
 // What tests that run the commands share: runs in this process and temporary folders.
 
+import Basics
 import Commands
 import Formats
 import Foundation
@@ -48,5 +49,32 @@ package final class TemporaryFolder {
   package func write(_ text: String, to name: String) throws -> String {
     try FileIO.writeAtomically(text, to: file(name))
     return file(name)
+  }
+}
+
+/// A browser, for pages that draw themselves.
+package enum Browser {
+  /// nil where there is none.
+  package static let path = ["chromium", "chromium-browser", "google-chrome"]
+    .map { "/usr/bin/\($0)" }.first { FileIO.isRegularFile($0) }
+
+  /// The page as its script has drawn it.
+  package static func drawn(_ page: String, _ fragment: String) throws -> String {
+    guard let path else { throw EnvironmentFailure("there is no browser") }
+    let folder = try TemporaryFolder()
+    let file = try folder.write(page, to: "page.html")
+    let process = Process()
+    let output = Pipe()
+    process.executableURL = URL(filePath: "/usr/bin/timeout")
+    process.arguments = [
+      "60", path, "--headless", "--no-sandbox", "--disable-gpu",
+      "--user-data-dir=\(folder.file("profile"))", "--dump-dom", "file://\(file)#\(fragment)",
+    ]
+    process.standardOutput = output
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    return text
   }
 }

@@ -121,9 +121,6 @@ import Testing
 
   // MARK: In a browser
 
-  static let browser = ["chromium", "chromium-browser", "google-chrome"]
-    .map { "/usr/bin/\($0)" }.first { FileIO.isRegularFile($0) }
-
   /// The page of a graph given as IR text.
   private func page(ofIR lines: [String]) throws -> String {
     let folder = try TemporaryFolder()
@@ -145,32 +142,13 @@ import Testing
     #expect(!shapes.contains("Infinity"))
   }
 
-  /// The page as its script has drawn it.
-  private func drawn(_ page: String, _ fragment: String) throws -> String {
-    let folder = try TemporaryFolder()
-    let file = try folder.write(page, to: "page.html")
-    let process = Process()
-    let output = Pipe()
-    process.executableURL = URL(filePath: "/usr/bin/timeout")
-    process.arguments = [
-      "60", try #require(Self.browser), "--headless", "--no-sandbox", "--disable-gpu",
-      "--user-data-dir=\(folder.file("profile"))", "--dump-dom", "file://\(file)#\(fragment)",
-    ]
-    process.standardOutput = output
-    process.standardError = FileHandle.nullDevice
-    try process.run()
-    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
-    return text
-  }
-
-  @Test(.enabled(if: browser != nil, "no browser to try the page in"))
+  @Test(.enabled(if: Browser.path != nil, "no browser to try the page in"))
   func drawsItselfInABrowser() throws {
     let page = compile(Places.graph("fashion-gan"), "--emit", "html").output
-    let closed = try drawn(page, "")
+    let closed = try Browser.drawn(page, "")
     #expect((20...40).contains(boxes(closed, "box ")) && boxes(closed, "group ") == 0)
     #expect(closed.contains("▸ generator (1)") && closed.contains("f32[128, 28, 28, 1]"))
-    let open = try drawn(page, "open=all&search=conv2d_filter_gradient&colour=flops")
+    let open = try Browser.drawn(page, "open=all&search=conv2d_filter_gradient&colour=flops")
     // Every operation that is no constant, the data and the two reports.
     let graph = try embedded(page)
     let operations = (graph["nodes"]?.arrayValue ?? []).count { $0["constant"] == .bool(false) }
@@ -180,11 +158,11 @@ import Testing
     let filter = try #require(
       graph["nodes"]?.arrayValue?.first { $0["operation"] == .string("conv2d_filter_gradient") })
     let value = try #require(filter["results"]?.arrayValue?.first?.intValue)
-    let chosen = try drawn(page, "select=\(value)")
+    let chosen = try Browser.drawn(page, "select=\(value)")
     #expect(chosen.contains(" selected\""))
     #expect(chosen.contains("fashion-gan.gan:\(filter["line"]?.intValue ?? 0):"))
     #expect(chosen.contains("class=\"here\""))
-    let all = try drawn(page, "open=all&constants=1&inputs=1&theme=dark")
+    let all = try Browser.drawn(page, "open=all&constants=1&inputs=1&theme=dark")
     let inputs = graph["inputs"]?.arrayValue?.count ?? 0
     let outputs = graph["outputs"]?.arrayValue?.count ?? 0
     #expect(
@@ -205,9 +183,9 @@ import Testing
     return lines + ["  output result \"y\" %\(count)"]
   }
 
-  @Test(.enabled(if: browser != nil, "no browser to try the page in"), arguments: [800, 3000])
+  @Test(.enabled(if: Browser.path != nil, "no browser to try the page in"), arguments: [800, 3000])
   func drawsALongFlatGraph(count: Int) throws {
-    let text = try drawn(try page(ofIR: chain(count)), "")
+    let text = try Browser.drawn(try page(ofIR: chain(count)), "")
     #expect(boxes(text, "box ") == count + 2)
     try expectWholeShapes(text)
     // One operand of the earlier half, two of the later; for one of these they are the same value.
@@ -215,14 +193,14 @@ import Testing
     #expect((count + count / 2...count + count / 2 + 1).contains(edges))
   }
 
-  @Test(.enabled(if: browser != nil, "no browser to try the page in"))
+  @Test(.enabled(if: Browser.path != nil, "no browser to try the page in"))
   func saysThatAGraphIsTooLarge() throws {
     let page = try page(ofIR: chain(7000))
-    let text = try drawn(page, "search=relu&select=3")
+    let text = try Browser.drawn(page, "search=relu&select=3")
     #expect(text.contains("7002 boxes are too many to draw"))
     #expect(boxes(text, "box ") == 0 && text.contains("3500 found"))
     #expect(text.contains("<h2>relu</h2>"), "details of what is selected")
-    let small = try drawn(try self.page(ofIR: chain(10)), "")
+    let small = try Browser.drawn(try self.page(ofIR: chain(10)), "")
     #expect(boxes(small, "box ") == 12 && !small.contains("12 boxes are"))
   }
 
@@ -243,11 +221,11 @@ import Testing
     ],
   ]
 
-  @Test(.enabled(if: browser != nil, "no browser to try the page in"), arguments: states)
+  @Test(.enabled(if: Browser.path != nil, "no browser to try the page in"), arguments: states)
   func statesStandBesideWhatNeedsThem(lines: [String]) throws {
     let page = try page(ofIR: lines)
     for fragment in ["inputs=1&constants=1", ""] {
-      let text = try drawn(page, fragment)
+      let text = try Browser.drawn(page, fragment)
       let hidden = [
         fragment.contains("inputs") ? "-" : "state \"",
         fragment.contains("constants") ? "-" : "= constant",

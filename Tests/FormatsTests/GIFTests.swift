@@ -204,6 +204,34 @@ import Testing
     }
   }
 
+  /// With a limit, frames are thinned evenly; the file is that of the frames that stay.
+  @Test func aLimitThinsEvenly() throws {
+    try withFolder { folder in
+      let path = folder + "/a.gif"
+      func picture(_ index: Int) -> Image {
+        Image(width: 4, height: 4, channels: 1, pixels: [UInt8](repeating: UInt8(index), count: 16))
+      }
+      var writer = AnimatedGIFWriter(path: path, delay: 10, limit: .init(frames: 6, bytes: 1 << 20))
+      var made = 0
+      for index in 0..<40 {
+        try writer.offer {
+          made += 1
+          return picture(index)
+        }
+        let stride = writer.stride
+        let expected = Swift.stride(from: 0, through: index, by: stride).map(picture)
+        #expect(writer.frameCount == expected.count && writer.frameCount <= 6)
+        #expect(try FileIO.read(path) == Self.encoded(expected), "after frame \(index)")
+      }
+      #expect(writer.stride == 8)
+      #expect(made < 25, "frames that are passed over are not made: \(made)")
+      // The bytes are a limit too, and two frames always stay.
+      var small = AnimatedGIFWriter(path: path, limit: .init(frames: 100, bytes: 1))
+      for index in 0..<9 { try small.offer { picture(index) } }
+      #expect(small.frameCount == 2 && small.stride == 8)
+    }
+  }
+
   @Test func theScannerNeverTraps() throws {
     try withFolder { folder in
       let image = Image(width: 4, height: 3, channels: 1, pixels: randomBytes(12))

@@ -23,7 +23,7 @@ struct Page {
     </style>
     </head>
     \(Self.body)
-    <script type="application/json" id="graph">\(embedded(graph.json().text()))</script>
+    <script type="application/json" id="graph">\(scriptEmbedded(graph.json().text()))</script>
     <script>
     "use strict";
     \(Self.script)
@@ -31,20 +31,6 @@ struct Page {
     </html>
 
     """
-  }
-
-  /// JSON that no parser of HTML sees an end or a comment in. These characters stand only in strings.
-  private func embedded(_ json: String) -> String {
-    var out = ""
-    for scalar in json.unicodeScalars {
-      switch scalar {
-      case "<": out += "\\u003c"
-      case ">": out += "\\u003e"
-      case "&": out += "\\u0026"
-      default: out.unicodeScalars.append(scalar)
-      }
-    }
-    return out
   }
 
   /// In the order in which the parts use each other.
