@@ -15,3 +15,10 @@ package func monotonicNanoseconds() -> UInt64 {
 
 /// The same clock in seconds.
 package func monotonicSeconds() -> Double { Double(monotonicNanoseconds()) * 1e-9 }
+
+/// The time of day, in seconds since 1970: for dates that a person reads, never for measuring.
+package func secondsSince1970() -> Double {
+  var time = timespec()
+  clock_gettime(CLOCK_REALTIME, &time)
+  return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+}

@@ -123,7 +123,7 @@ package enum BenchCommand {
     }
     return BenchReport(
       model: timed.program.model, backend: timed.workplace.backend, steps: times.count,
-      times: Spread(milliseconds: times), examples: timed.examplesPerStep, losses: losses,
+      times: Spread(milliseconds: times), examples: timed.program.examplesPerStep, losses: losses,
       written: try timed.program.train?.graph.writtenCost() ?? .none,
       run: executable.plan.graph.cost,
       limits: try limits.measuredAgain(), memory: executable.memory,

@@ -64,12 +64,6 @@ final class TimedProgram {
     return monotonicSeconds() - began
   }
 
-  /// The examples that one step takes of the source it takes most of; nil where there is no data.
-  var examplesPerStep: Int? {
-    program.data.filter { $0.batchesPerStep > 0 }
-      .map { ($0.type.shape.first ?? 1) * $0.batchesPerStep }.max()
-  }
-
   var stateBytes: Int { program.states.reduce(0) { $0 + $1.type.byteCount } }
 }
 

@@ -13,6 +13,8 @@ package final class RunFolder {
   package var logPath: String { "\(path)/log.jsonl" }
   package var tablePath: String { "\(path)/losses.csv" }
   package var plotPath: String { "\(path)/losses.svg" }
+  package var reportPath: String { "\(path)/report.html" }
+  package var tensorBoard: String { "\(path)/tensorboard" }
 
   package init(path: String) { self.path = path }
 

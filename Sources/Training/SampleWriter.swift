@@ -33,7 +33,7 @@ package final class SampleWriter {
     let path = "\(folder.samples)/\(name).\(grid == nil ? "npy" : "png")"
     if let grid {
       try FileIO.writeAtomically(try PNG.encode(grid), to: path)
-      if sample.name == nil { try animate(grid) }
+      if sample.name == nil { try animate { grid } }
     } else {
       let array = NPYArray(shape: drawn.shape, floats: drawn.values)
       try FileIO.writeAtomically(try array.encode(), to: path)
@@ -64,45 +64,63 @@ package final class SampleWriter {
 
   // MARK: Animation
 
+  /// A minute and a quarter at most, and no more memory than this while it is thinned.
+  private static let animationLimit = AnimatedGIFWriter.Limit(frames: 300, bytes: 32 << 20)
+
   private var animationPath: String { "\(folder.path)/samples.gif" }
 
-  private func animate(_ grid: Image) throws {
-    if animation == nil { animation = AnimatedGIFWriter(path: animationPath) }
-    try animation?.append(grid)
+  private func animate(_ grid: () throws -> Image) throws {
+    if animation == nil {
+      animation = AnimatedGIFWriter(path: animationPath, limit: Self.animationLimit)
+    }
+    try animation?.offer(grid)
   }
 
   /// On resume: pictures of later steps are removed and the animation is made again of those that
   /// stay.
   package func rewind(toStep step: Int, stepsPerEpoch: Int) throws {
-    let names = try FileIO.list(folder.samples).filter {
-      $0.hasSuffix(".png") || $0.hasSuffix(".npy")
-    }
-    var frames: [(step: Int, path: String)] = []
-    for name in names {
-      let path = "\(folder.samples)/\(name)"
-      guard let drawn = Self.step(ofName: name, stepsPerEpoch: stepsPerEpoch) else { continue }
-      if drawn > step {
-        try FileIO.remove(path)
-      } else if name.hasPrefix("epoch-") || name.hasPrefix("step-"), name.hasSuffix(".png") {
-        frames.append((drawn, path))
-      }
-    }
+    let drawn = try Self.drawn(in: folder, stepsPerEpoch: stepsPerEpoch)
+    for file in drawn where file.step > step { try FileIO.remove(file.path) }
     if FileIO.exists(animationPath) { try FileIO.remove(animationPath) }
-    for frame in frames.sorted(by: { ($0.step, $0.path) < ($1.step, $1.path) }) {
+    for file in drawn where file.step <= step && file.name == nil && file.path.hasSuffix(".png") {
       // A picture that someone has changed is no reason not to go on.
-      guard let bytes = try? FileIO.read(frame.path),
-        let picture = try? PNG.decode(bytes, name: frame.path)
-      else { continue }
-      try? animate(picture)
+      try? animate { try PNG.decode(try FileIO.read(file.path), name: file.path) }
     }
   }
 
-  /// The step after which a sample of this name was drawn; nil for `final` ones and foreign files.
-  private static func step(ofName name: String, stepsPerEpoch: Int) -> Int? {
-    let stem = name.split(separator: ".")[0]
-    let parts = stem.split(separator: "-")
-    guard parts.count >= 2, let number = Int(parts[parts.count - 1]) else { return nil }
-    switch parts[parts.count - 2] {
+  /// A file of `samples`, read from its name: `epoch-0003.png`, `NAME-step-00000200.png`.
+  package struct DrawnFile: Sendable {
+    package var step: Int
+    /// The sample's name; nil is the unnamed one.
+    package var name: String?
+    package var label: String
+    package var path: String
+  }
+
+  /// What was drawn, in the order of steps; `final` ones and foreign files are left out.
+  package static func drawn(
+    in folder: RunFolder, stepsPerEpoch: Int
+  ) throws(EnvironmentFailure) -> [DrawnFile] {
+    var files: [DrawnFile] = []
+    for file in try FileIO.list(folder.samples)
+    where file.hasSuffix(".png") || file.hasSuffix(".npy") {
+      let parts = file.dropLast(4).split(separator: "-")
+      guard parts.count >= 2, let number = Int(parts[parts.count - 1]),
+        let step = step(number, of: parts[parts.count - 2], stepsPerEpoch)
+      else { continue }
+      let name = parts.dropLast(2).joined(separator: "-")
+      files.append(
+        DrawnFile(
+          step: step, name: name.isEmpty ? nil : name,
+          label: parts.suffix(2).joined(separator: "-"), path: "\(folder.samples)/\(file)"))
+    }
+    return files.sorted { ($0.step, $0.path) < ($1.step, $1.path) }
+  }
+
+  private static func step(
+    _ number: Int, of unit: Substring, _ stepsPerEpoch: Int
+  ) -> Int? {
+    switch unit {
     case "epoch":
       // A foreign file may have any number.
       let (step, overflow) = number.multipliedReportingOverflow(by: stepsPerEpoch)

@@ -65,6 +65,18 @@ package struct DrawnSample: Sendable {
 package struct HealthEvent: Sendable {
   package enum Kind: String, Sendable, CaseIterable {
     case nonFinite, collapse, discriminatorWins, discriminatorLoses, vanishingGradients, flatLoss
+
+    /// For lines and tables.
+    package var words: String {
+      switch self {
+      case .nonFinite: "not finite"
+      case .collapse: "collapse"
+      case .discriminatorWins: "discriminator wins"
+      case .discriminatorLoses: "discriminator loses"
+      case .vanishingGradients: "vanishing gradients"
+      case .flatLoss: "flat loss"
+      }
+    }
   }
   package var kind: Kind
   /// Steps done.
@@ -101,8 +113,21 @@ package struct RunDescription {
   package var startStep: Int
   package var totalSteps: Int
   package var stepsPerEpoch: Int
+  package var times: RunTimes
 
   package var program: Program { source.program }
+}
+
+/// Where the time of a run goes, kept by the loop for those who tell of it. Seconds since the run began or went on.
+package final class RunTimes {
+  /// Within the steps' computation, the data brought to it included.
+  package internal(set) var steps = 0.0
+  /// Drawing samples and writing their files.
+  package internal(set) var samples = 0.0
+  /// Within observers.
+  package internal(set) var observers = 0.0
+
+  package init() {}
 }
 
 /// Somebody who is told of a run. Everything is called on the thread that trains, in the order of the observers; what takes

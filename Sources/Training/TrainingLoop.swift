@@ -42,6 +42,7 @@ package final class TrainingLoop {
   private let space: CheckpointSpace
   private var epochBegan = 0.0
   private var lastFlush = 0.0
+  private let times = RunTimes()
 
   /// `startStep` steps have been done already; the states are in place. The observers are told after the log.
   package init(
@@ -60,7 +61,7 @@ package final class TrainingLoop {
     self.folder = folder
     self.options = options
     log = RunLog(folder: folder, reports: train.reports)
-    self.observers = [log, LossPlotWriter()] + observers
+    self.observers = [log, LossPlotWriter(), RunReport(), TensorBoardWriter()] + observers
     writer = SampleWriter(session: session, source: source, folder: folder, data: feeder)
     stepsPerEpoch = max(1, feeder.stepsPerEpoch)
     schedule = RunSchedule(
@@ -77,11 +78,16 @@ package final class TrainingLoop {
     RunDescription(
       source: source, train: train, backend: session.backend.summary, folder: folder,
       seed: session.seed, data: feeder.sources, startStep: step, totalSteps: totalSteps,
-      stepsPerEpoch: stepsPerEpoch)
+      stepsPerEpoch: stepsPerEpoch, times: times)
   }
 
-  private func tell(_ event: TrainingEvent) throws {
-    for observer in observers { try observer.observe(event) }
+  private func tell(_ event: TrainingEvent) throws { try toObservers { try $0.observe(event) } }
+
+  /// The time that observers take is counted, so that a run can say it.
+  private func toObservers(_ tell: (any TrainingObserver) throws -> Void) throws {
+    let began = monotonicSeconds()
+    for observer in observers { try tell(observer) }
+    times.observers += monotonicSeconds() - began
   }
 
   /// The step at which the run ends.
@@ -99,7 +105,8 @@ package final class TrainingLoop {
   package func run() throws -> TrainingEnd {
     let kept = try log.open(after: step)
     defer { try? log.close() }
-    for observer in observers { try observer.begin(description, kept: kept) }
+    let description = description
+    try toObservers { try $0.begin(description, kept: kept) }
     let end: TrainingEnd
     do {
       end = try runSteps()
@@ -111,7 +118,7 @@ package final class TrainingLoop {
       throw failure
     }
     try flush(durably: true)
-    for observer in observers { try observer.end(end) }
+    try toObservers { try $0.end(end) }
     return end
   }
 
@@ -151,6 +158,7 @@ package final class TrainingLoop {
     _ clock: StepClock, _ outcome: Session.StepOutcome, seconds: Double
   ) throws -> TrainingEnd? {
     step += 1
+    times.steps += seconds
     try tell(
       .step(
         StepReport(
@@ -174,7 +182,7 @@ package final class TrainingLoop {
   }
 
   private func flush(durably: Bool) throws {
-    for observer in observers { try observer.flush(durably: durably) }
+    try toObservers { try $0.flush(durably: durably) }
     lastFlush = monotonicSeconds()
   }
 
@@ -190,7 +198,7 @@ package final class TrainingLoop {
   private func finish() throws -> TrainingEnd {
     _ = try saveCheckpoint()
     for sample in session.program.samples {
-      try tell(.sample(try writer.write(sample, label: "final", step: step)))
+      try draw(sample, label: "final")
     }
     try FileIO.writeAtomically(
       try Weights.encode(session, of: CarriedProgram(source)),
@@ -212,12 +220,19 @@ package final class TrainingLoop {
           schedule.unit == .epochs
           ? "epoch-\(RunFolder.padded(step / stepsPerEpoch, 4))"
           : "step-\(RunFolder.padded(step, 8))"
-        try tell(.sample(try writer.write(sample, label: label, step: step)))
+        try draw(sample, label: label)
       }
     }
     if due.contains(where: { $0.actions.contains(.checkpoint) }) || keeper.isKept(step) {
       try rollCheckpoint()
     }
+  }
+
+  private func draw(_ sample: SampleProgram, label: String) throws {
+    let began = monotonicSeconds()
+    let drawn = try writer.write(sample, label: label, step: step)
+    times.samples += monotonicSeconds() - began
+    try tell(.sample(drawn))
   }
 
   // MARK: Files

@@ -1,0 +1,272 @@
+// report.html and the records for TensorBoard: what they hold after a run, while it goes on, and of
+// one that was stopped and went on; pictures in bounded numbers; the page drawn by a browser.
+
+import Basics
+import CommandSupport
+import Foundation
+import Testing
+
+@testable import Formats
+@testable import Training
+
+@Suite struct ReportTests {
+  private func page(_ run: String) throws -> [UInt8] { try contents("\(run)/report.html") }
+
+  /// The data that a page carries.
+  private func data(_ run: String) throws -> JSONValue {
+    try JSONValue.parse(try #require(ReportPage.embedded(in: page(run))), name: "page")
+  }
+
+  /// The steps of the pictures in a page.
+  private func pictures(_ run: String) throws -> [Int] {
+    String(decoding: try page(run), as: UTF8.self)
+      .matches(of: #/<img data-step="(\d+)" alt="[^"]+" src="data:image/png;base64,[^"]+">/#)
+      .compactMap { Int($0.1) }
+  }
+
+  @Test func holdsTheWholeRun() throws {
+    let folder = try TemporaryFolder()
+    let program = try Tiny.make(
+      in: folder, train: "epochs: 3", top: "optimizer spare = sgd(rate) // </script><!--")
+    let run = folder.file("run")
+    #expect(exec("train", program, "--out", run, "--seed", "7", "--set", "rate=2e-2").code == 0)
+    let text = String(decoding: try page(run), as: UTF8.self)
+    #expect(text.components(separatedBy: "</script>").count == 3, "nothing ends a script early")
+    #expect(!text.contains("<!--") && !text.contains("http-equiv=\"refresh\""))
+    #expect(!text.contains("src=\"http") && !text.contains("href=") && !text.contains("url(http"))
+
+    let data = try data(run)
+    #expect(data["model"] == "tiny" && data["state"] == "finished" && data["seed"] == "7")
+    #expect(data["step"] == 15 && data["total_steps"] == 15 && data["steps_per_epoch"] == 5)
+    #expect(data["examples_per_step"] == 4 && data["example"] == "images")
+    let settings = data["settings"]?.arrayValue ?? []
+    #expect(settings.contains { $0 == ["rate", "0.02"] || $0 == ["rate", "2e-2"] }, "\(settings)")
+    let updates = (data["updates"]?.arrayValue ?? []).compactMap(\.stringValue)
+    #expect(
+      updates == [
+        "optimizer spare = sgd(rate)", "update discriminator minimizing dLoss with adam(rate)",
+        "update generator minimizing gLoss with adam(rate)",
+      ])
+    #expect(data["source"]?.stringValue == String(decoding: try contents(program), as: UTF8.self))
+    let curves = data["curves"]?.arrayValue ?? []
+    #expect(curves.map { $0["name"] } == ["dLoss", "gLoss"])
+    let log = try lines("\(run)/log.jsonl").map { try JSONValue.parse($0, name: "log") }
+    for curve in curves {
+      let name = curve["name"]?.stringValue ?? ""
+      #expect(curve["x"] == .array((1...15).map { .int($0) }))
+      #expect(curve["y"] == .array(log.compactMap { $0[name] }))
+    }
+    #expect(data["speed"]?["x"]?.arrayValue?.count == 15)
+    let session = try #require(data["sessions"]?.arrayValue?.first)
+    #expect(session["last_step"] == 15 && session["state"] == "finished")
+    let spent = ["step_seconds", "sample_seconds", "observer_seconds"]
+      .compactMap { session[$0]?.doubleValue }
+    #expect(spent.count == 3 && spent.allSatisfy { $0 > 0 })
+    #expect(spent.reduce(0, +) <= (session["seconds"]?.doubleValue ?? 0) + 0.002)
+    // The last sample is the last epoch's picture, and is not there twice.
+    #expect(try pictures(run) == [5, 10, 15])
+    let last = Base64.encode(try contents("\(run)/samples/epoch-0003.png"))
+    #expect(text.contains(String(decoding: last, as: UTF8.self)))
+  }
+
+  /// But for times the report of a run in parts is that of the run at one go, with a session for each part.
+  @Test func goesOnWithTheHistory() throws {
+    let folder = try TemporaryFolder()
+    let program = try Tiny.make(in: folder)
+    let (whole, parts) = (folder.file("whole"), folder.file("parts"))
+    #expect(exec("train", program, "--out", whole).code == 0)
+    #expect(exec("train", program, "--out", parts, "--steps", "7").code == 0)
+    #expect(try data(parts)["total_steps"] == 7)
+    #expect(exec("train", program, "--resume", parts).code == 0)
+    let (one, two) = (try data(whole), try data(parts))
+    for key in ["curves", "settings", "updates", "health", "step", "total_steps", "state"] {
+      #expect(one[key] == two[key], "\(key)")
+    }
+    #expect(one["speed"]?["x"] == two["speed"]?["x"], "the speed of the first part is kept")
+    #expect(try pictures(whole) == [5, 10, 15, 20])
+    #expect(try pictures(parts) == [5, 10, 15, 20])
+    let sessions = two["sessions"]?.arrayValue ?? []
+    #expect(sessions.map { $0["first_step"] } == [1, 8])
+    #expect(sessions.map { $0["last_step"] } == [7, 20])
+    #expect(try contents("\(whole)/samples.gif") == contents("\(parts)/samples.gif"))
+    // A page that somebody spoilt costs the history of times only.
+    try FileIO.writeAtomically("<!doctype html>", to: "\(parts)/report.html")
+    #expect(exec("train", program, "--resume", parts, "--steps", "25").code == 0)
+    #expect(try data(parts)["sessions"]?.arrayValue?.count == 1)
+    #expect(try data(parts)["curves"]?.arrayValue?.first?["x"]?.arrayValue?.count == 25)
+  }
+
+  /// A description of a run that never was, for observers alone.
+  private func description(_ folder: TemporaryFolder) throws -> RunDescription {
+    let source = try ProgramSource(path: try Tiny.make(in: folder), settings: [])
+    let run = RunFolder(path: folder.file("run"))
+    try FileIO.createDirectory(run.samples)
+    return RunDescription(
+      source: source, train: try #require(source.program.train), backend: "none", folder: run,
+      seed: 0, data: [], startStep: 0, totalSteps: 20, stepsPerEpoch: 5, times: RunTimes())
+  }
+
+  @Test func theStateIsTold() throws {
+    let folder = try TemporaryFolder()
+    let description = try description(folder)
+    let run = description.folder.path
+    func observed(_ events: [TrainingEvent], _ end: TrainingEnd?) throws -> JSONValue {
+      let report = RunReport()
+      try report.begin(description, kept: [])
+      for event in events { try report.observe(event) }
+      if let end { try report.end(end) }
+      return try data(run)
+    }
+    #expect(try observed([], nil)["state"] == "running")
+    let text = String(decoding: try page(run), as: UTF8.self)
+    #expect(text.contains("<noscript><meta http-equiv=\"refresh\""))
+    let step = StepReport(
+      step: 3, totalSteps: 20, epoch: 0, stepsPerEpoch: 5, seconds: 0.001,
+      reports: [("dLoss", .nan), ("gLoss", 1)])
+    let health = HealthEvent(.collapse, step: 3, message: "all <alike>")
+    let died = try observed(
+      [.step(step), .health(health), .warning("look out")],
+      .died(TrainingDeath(step: 3, name: "dLoss", value: .nan, lastCheckpoint: nil)))
+    #expect(died["state"] == "died" && died["message"] == "dLoss is NaN" && died["step"] == 3)
+    #expect(died["health"] == .array([health.logLine]) && died["warnings"] == ["look out"])
+    #expect(died["curves"]?.arrayValue?.first?["x"] == [], "what is not finite is a gap")
+    #expect(try observed([], .interrupted(checkpoint: "c"))["state"] == "interrupted")
+    // The line of a health event in the log comes back when the run goes on.
+    let report = RunReport()
+    try report.begin(description, kept: [step.logLine, health.logLine])
+    #expect(try data(run)["health"] == .array([health.logLine]))
+  }
+
+  // MARK: Pictures
+
+  @Test func picturesOfALongRunAreThinned() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.write("picture", to: "a.png")
+    var pictures = ReportPictures()
+    for step in 1...1000 {
+      pictures.add(sample: nil, label: "l", step: step, path: path)
+      pictures.add(sample: "walk", label: "l", step: step, path: path)
+      for name in [nil, "walk"] {
+        let steps = pictures.all.filter { $0.sample == name }.map(\.picture.step)
+        #expect(steps.count <= 61 && steps.first == 1 && steps.last == step)
+        #expect(steps == steps.sorted() && Set(steps).count == steps.count)
+      }
+    }
+    #expect(pictures.all.count > 60)
+    pictures.add(sample: nil, label: "final", step: 1000, path: path)
+    pictures.add(sample: nil, label: "gone", step: 1001, path: folder.file("nowhere.png"))
+    #expect(pictures.all.filter { $0.sample == nil }.last?.picture.label == "l")
+  }
+
+  @Test func largePicturesKeepThePageSmall() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("a.png")
+    try FileIO.writeAtomically([UInt8](repeating: 7, count: 1 << 20), to: path)
+    var pictures = ReportPictures()
+    for step in 1...40 { pictures.add(sample: nil, label: "l", step: step, path: path) }
+    let sizes = pictures.all.map(\.picture.text.count)
+    #expect(sizes.reduce(0, +) <= 17 << 20 && sizes.count > 4)
+    #expect(pictures.all.last?.picture.step == 40)
+  }
+
+  // MARK: In a browser
+
+  @Test(.enabled(if: Browser.path != nil, "no browser to try the page in"))
+  func drawsItself() throws {
+    let folder = try TemporaryFolder()
+    let run = folder.file("run")
+    #expect(exec("train", try Tiny.make(in: folder), "--out", run).code == 0)
+    let page = String(decoding: try page(run), as: UTF8.self)
+    let log = try JSONValue.parse(try lines("\(run)/log.jsonl")[11], name: "log")
+    let dLoss = try #require(log["dLoss"]?.doubleValue)
+    let shown = try Browser.drawn(page, "at=12&picture=10&theme=dark&log=1&smooth=0")
+    #expect(!shown.contains("NaN") && !shown.contains("undefined"))
+    #expect(shown.contains("data-theme=\"dark\""))
+    #expect(shown.contains("step 12, epoch 3"))
+    let digits = String(format: dLoss >= 1 ? "%.3f" : "%.4f", dLoss)
+    #expect(shown.contains(">\(digits)</td>"), "\(digits)")
+    #expect(shown.contains("epoch 2, step 10") && shown.contains("2 / 4"))
+    #expect(shown.components(separatedBy: "class=\"line\"").count == 4, "two losses and the speed")
+    let zoomed = try Browser.drawn(page, "from=5&to=9&hidden=gLoss")
+    #expect(zoomed.components(separatedBy: "class=\"line\"").count == 3)
+    #expect(zoomed.contains("4 / 4"))
+  }
+
+  // MARK: TensorBoard
+
+  private func events(_ run: String) throws -> [[TensorBoardEvent]] {
+    try FileIO.list("\(run)/tensorboard").map {
+      try TensorBoardEvent.read(try contents("\(run)/tensorboard/\($0)"), name: $0)
+    }
+  }
+
+  @Test func recordsForTensorBoard() throws {
+    let folder = try TemporaryFolder()
+    let program = try Tiny.make(in: folder)
+    let run = folder.file("run")
+    #expect(exec("train", program, "--out", run, "--steps", "7").code == 0)
+    #expect(exec("train", program, "--resume", run).code == 0)
+    let files = try events(run)
+    try #require(files.count == 2)
+    #expect(files.allSatisfy { $0.first?.content == .fileVersion })
+    #expect(files[1][1].content == .sessionStart && files[1][1].step == 8)
+    let log = try lines("\(run)/log.jsonl").map { try JSONValue.parse($0, name: "log") }
+    var losses: [Int: Float] = [:]
+    var images: [Int] = []
+    for event in files.joined() {
+      switch event.content {
+      case .scalars(let scalars):
+        #expect(
+          scalars.map(\.tag)
+            == ["train/dLoss", "train/gLoss", "speed/ms_per_step", "speed/images_per_second"])
+        losses[event.step] = scalars.first?.value
+      case .image(let tag, let width, let height, let channels, let png):
+        #expect(tag == "samples" && channels == 1)
+        let image = try PNG.decode(png, name: "png")
+        #expect(image.width == width && image.height == height)
+        images.append(event.step)
+      case .text(let tag, let text):
+        #expect(tag == "program" && text.hasPrefix("    model \"tiny\"\n"))
+      case .fileVersion, .sessionStart: break
+      }
+    }
+    #expect(losses.count == 20)
+    for line in log {
+      #expect(
+        Double(losses[line["step"]?.intValue ?? 0] ?? .nan)
+          == line["dLoss"]?.doubleValue.map { Double(Float($0)) })
+    }
+    // The final sample of the first part, those of the epochs, and the last one.
+    #expect(images == [5, 7, 10, 15, 20, 20])
+  }
+
+  /// The means of so many steps that there are about ten thousand points, the rest at the end.
+  @Test func aLongRunHasMeans() throws {
+    let folder = try TemporaryFolder()
+    var description = try description(folder)
+    description.totalSteps = 30_000
+    let writer = TensorBoardWriter()
+    try writer.begin(description, kept: [])
+    for step in 1...8 {
+      try writer.observe(
+        .step(
+          StepReport(
+            step: step, totalSteps: 30_000, epoch: 0, stepsPerEpoch: 5, seconds: 0.5,
+            reports: [("dLoss", Double(step))])))
+    }
+    try writer.observe(.health(HealthEvent(.flatLoss, step: 8, message: "flat")))
+    try writer.end(.finished)
+    let events = try #require(try events(description.folder.path).first)
+    let scalars = events.compactMap { event -> String? in
+      guard case .scalars(let scalars) = event.content else { return nil }
+      return "\(event.step): \(scalars.map { "\($0.tag) \($0.value)" }.joined(separator: ", "))"
+    }
+    let speed = "speed/ms_per_step 500.0, speed/images_per_second 8.0"
+    #expect(
+      scalars == [
+        "3: train/dLoss 2.0, \(speed)", "6: train/dLoss 5.0, \(speed)",
+        "8: train/dLoss 7.5, \(speed)",
+      ])
+    #expect(events.contains { $0.content == .text(tag: "health/flatLoss", "flat") })
+  }
+}
