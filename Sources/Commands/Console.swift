@@ -34,33 +34,66 @@ package final class Console {
   /// Why results were lost: the first write to standard output that failed.
   package private(set) var outputFailure: EnvironmentFailure?
   private let errors: (String) -> Void
-  /// Whether progress may rewrite its line.
+  /// Whether progress may rewrite its line: messages go to a terminal that knows how.
   package let isTerminal: Bool
+  /// Whether results go to a terminal, which messages may go to as well.
+  package let outputIsTerminal: Bool
   /// Whether results may be coloured: standard output is a terminal, and nobody asked for none.
   package let usesColour: Bool
-  /// The terminal's width in columns.
-  package var width: Int
+  /// Whether messages may be coloured.
+  package let coloursMessages: Bool
+  /// Whether messages may have more than ASCII.
+  package let usesUnicode: Bool
+  /// The terminal's width in columns, asked anew each time: windows change.
+  package var width: Int { measureWidth() }
+  private let measureWidth: () -> Int
 
   /// `output` throws an `EnvironmentFailure` where it cannot write, `ReaderClosed` where nobody
   /// reads.
   package init(
     output: @escaping (String) throws -> Void, errors: @escaping (String) -> Void,
-    isTerminal: Bool, width: Int = 80, usesColour: Bool = false
+    isTerminal: Bool, width: @autoclosure @escaping () -> Int = 80, usesColour: Bool = false,
+    outputIsTerminal: Bool = false, coloursMessages: Bool = false, usesUnicode: Bool = false
   ) {
     self.output = output
     self.errors = errors
     self.isTerminal = isTerminal
-    self.width = width
+    measureWidth = width
     self.usesColour = usesColour
+    self.outputIsTerminal = outputIsTerminal
+    self.coloursMessages = coloursMessages
+    self.usesUnicode = usesUnicode
   }
 
   /// The process's own streams.
   package static func standard() -> Console {
-    Console(
-      output: { try writeResult($0) },
+    let environment = processEnvironment()
+    return Console(
+      output: { try writeResult($0) }, messages: 2, environment,
+      usesColour: isatty(1) == 1 && allowsColour(environment), outputIsTerminal: isatty(1) == 1)
+  }
+
+  /// A console whose messages go to an open file, which may be a terminal.
+  package convenience init(
+    output: @escaping (String) throws -> Void, messages file: Int32,
+    _ environment: [String: String], usesColour: Bool = false, outputIsTerminal: Bool = false
+  ) {
+    let isTerminal = isatty(file) == 1 && environment["TERM"] != "dumb"
+    self.init(
+      output: output,
       // Where messages cannot be written, nothing can be said about it either.
-      errors: { _ = write($0, to: 2) }, isTerminal: isatty(2) == 1, width: terminalWidth(),
-      usesColour: isatty(1) == 1 && allowsColour(processEnvironment()))
+      errors: { _ = Self.write($0, to: file) }, isTerminal: isTerminal,
+      width: Self.terminalWidth(file), usesColour: usesColour, outputIsTerminal: outputIsTerminal,
+      coloursMessages: isTerminal && Self.allowsColour(environment),
+      usesUnicode: Self.allowsUnicode(environment))
+  }
+
+  /// Whether the locale's characters are Unicode's: the first of the three variables that is set says it.
+  static func allowsUnicode(_ environment: [String: String]) -> Bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].lazy
+      .compactMap { environment[$0] }.first { !$0.isEmpty }
+    guard let locale = locale?.lowercased() else { return false }
+    return locale.hasSuffix("utf-8") || locale.hasSuffix("utf8")
   }
 
   /// Colours are off where NO_COLOR is set to anything (no-color.org), and on terminals that have none.
@@ -104,9 +137,9 @@ package final class Console {
     return 0
   }
 
-  private static func terminalWidth() -> Int {
+  private static func terminalWidth(_ file: Int32) -> Int {
     var size = winsize()
-    guard ioctl(2, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+    guard ioctl(file, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
     return Int(size.ws_col)
   }
 }

@@ -72,7 +72,10 @@ package struct Workplace {
 /// The environment variables as a dictionary, for look-ups only.
 package func processEnvironment() -> [String: String] {
   var found: [String: String] = [:]
-  for name in ["GAN_DATA", "XDG_CACHE_HOME", "HOME", "NO_COLOR", "TERM"] {
+  let names = [
+    "GAN_DATA", "XDG_CACHE_HOME", "HOME", "NO_COLOR", "TERM", "LC_ALL", "LC_CTYPE", "LANG",
+  ]
+  for name in names {
     if let value = getenv(name) { found[name] = String(cString: value) }
   }
   return found

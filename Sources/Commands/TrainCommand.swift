@@ -30,7 +30,7 @@ package enum TrainCommand {
         "how many checkpoints stay (default 2; all of those that the program or --every asks for)"),
       OptionSpec(
         "--keep-every", "N", "save one each N steps, or Ne for epochs, and keep it for good"),
-      OptionSpec("--json", nil, "one JSON object a step on standard output"),
+      OptionSpec("--json", nil, "one JSON object a step and an event on standard output"),
       OptionSpec("--quiet", nil, "no progress"),
       OptionSpec("--dry-run", nil, "compile and plan, then stop before the first step"),
       OptionSpec(
@@ -91,6 +91,8 @@ package enum TrainCommand {
     let loop = try TrainingLoop(
       session: session, source: source, feeder: feeder, folder: folder, startStep: startStep,
       options: options, observers: [progress])
+    // An error that ends the run is said on a line of its own.
+    defer { progress.close() }
     let end = try loop.run()
     return progress.finish(end, folder: folder.path)
   }
