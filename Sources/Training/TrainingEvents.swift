@@ -122,6 +122,8 @@ package struct RunDescription {
 package final class RunTimes {
   /// Within the steps' computation, the data brought to it included.
   package internal(set) var steps = 0.0
+  /// Of that, waiting for batches.
+  package internal(set) var waited = 0.0
   /// Drawing samples and writing their files.
   package internal(set) var samples = 0.0
   /// Within observers.

@@ -159,6 +159,7 @@ package final class TrainingLoop {
   ) throws -> TrainingEnd? {
     step += 1
     times.steps += seconds
+    times.waited = batches.secondsWaited
     try tell(
       .step(
         StepReport(

@@ -181,6 +181,7 @@ extension ReportPage {
       row(at("machine"), ["backend", session.backend]);
       row(at("machine"), ["folder", run.folder]);
       row(at("machine"), ["steps", share(session.step_seconds, time) + " of the time"]);
+      row(at("machine"), ["data", share(session.wait_seconds, time) + ", steps waiting for batches"]);
       row(at("machine"), ["samples", share(session.sample_seconds, time) + ", drawing and writing"]);
       row(at("machine"), ["records", share(session.observer_seconds, time) + ": log, plots, this page, TensorBoard"]);
       row(at("machine"), ["written", date(run.written_at)]);

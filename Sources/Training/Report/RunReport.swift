@@ -14,6 +14,7 @@ package final class RunReport: TrainingObserver {
     var lastStep: Int
     var seconds = 0.0
     var stepSeconds = 0.0
+    var waitSeconds = 0.0
     var sampleSeconds = 0.0
     var observerSeconds = 0.0
     var processor: String
@@ -140,6 +141,7 @@ package final class RunReport: TrainingObserver {
       beganAt: beganAt, firstStep: first, lastStep: last,
       seconds: value["seconds"]?.doubleValue ?? 0,
       stepSeconds: value["step_seconds"]?.doubleValue ?? 0,
+      waitSeconds: value["wait_seconds"]?.doubleValue ?? 0,
       sampleSeconds: value["sample_seconds"]?.doubleValue ?? 0,
       observerSeconds: value["observer_seconds"]?.doubleValue ?? 0,
       // A page that says of an earlier process that it runs was left by one that was killed.
@@ -153,6 +155,7 @@ package final class RunReport: TrainingObserver {
     sessions[sessions.count - 1].lastStep = step
     sessions[sessions.count - 1].seconds = monotonicSeconds() - began
     sessions[sessions.count - 1].stepSeconds = run.times.steps
+    sessions[sessions.count - 1].waitSeconds = run.times.waited
     sessions[sessions.count - 1].sampleSeconds = run.times.samples
     sessions[sessions.count - 1].observerSeconds = run.times.observers
     try pace.write {
@@ -208,6 +211,7 @@ package final class RunReport: TrainingObserver {
       (key: "last_step", value: .int(session.lastStep)),
       (key: "seconds", value: seconds(session.seconds)),
       (key: "step_seconds", value: seconds(session.stepSeconds)),
+      (key: "wait_seconds", value: seconds(session.waitSeconds)),
       (key: "sample_seconds", value: seconds(session.sampleSeconds)),
       (key: "observer_seconds", value: seconds(session.observerSeconds)),
       (key: "processor", value: .string(session.processor)),
