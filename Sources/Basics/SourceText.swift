@@ -83,6 +83,16 @@ package struct SourceText: Sendable {
     return LineColumn(line: low + 1, column: column)
   }
 
+  /// The word or the sign that stands at a place; nil where the text has no such place.
+  package func range(line number: Int, column: Int) -> SourceRange? {
+    guard number >= 1, number <= lineStarts.count, column >= 1 else { return nil }
+    let line = line(number)
+    guard column <= line.count + 1 else { return nil }
+    let start = lineStarts[number - 1] + line.prefix(column - 1).utf8.count
+    let word = line.dropFirst(column - 1).prefix { $0.isLetter || $0.isNumber || $0 == "_" }
+    return SourceRange(start, start + max(1, word.utf8.count))
+  }
+
   /// The text of a line (from 1) without its line end.
   package func line(_ number: Int) -> String {
     guard number >= 1, number <= lineStarts.count else { return "" }

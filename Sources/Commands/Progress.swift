@@ -65,10 +65,7 @@ package final class Progress: TrainingObserver {
     case .warning(let text):
       printEvent("warning", [(key: "message", value: .string(text))])
       say("warning: \(text)")
-    case .health(let event):
-      if json { console.print(event.logLine.text() + "\n") }
-      alarm = event.kind.words
-      say("warning: step \(event.step): \(event.message)")
+    case .health(let event): show(event)
     case .sample(let sample):
       printEvent(
         "sample",
@@ -83,6 +80,16 @@ package final class Progress: TrainingObserver {
         [
           (key: "step", value: .int(lastReport?.step ?? 0)), (key: "path", value: .string(path)),
         ])
+    }
+  }
+
+  private func show(_ event: HealthEvent) {
+    if json { console.print(event.logLine.text() + "\n") }
+    if let diagnosis = event.diagnosis, let source = run?.source.source {
+      say(String(diagnosis.text(source).dropLast()))
+    } else {
+      alarm = event.isOver ? nil : event.kind.words
+      say("\(event.isOver ? "note" : "warning"): step \(event.step): \(event.message)")
     }
   }
 
@@ -218,7 +225,7 @@ package final class Progress: TrainingObserver {
       say("error: training died at step \(death.step): \(death.name) is \(value)")
       say(
         death.lastCheckpoint.map { "  the last good checkpoint is \($0)" }
-          ?? "  no checkpoint was saved before; --check-finite names the operation")
+          ?? "  no checkpoint was saved before")
       return ExitCode.died
     }
   }

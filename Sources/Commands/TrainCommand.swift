@@ -35,6 +35,9 @@ package enum TrainCommand {
       OptionSpec("--dry-run", nil, "compile and plan, then stop before the first step"),
       OptionSpec(
         "--check-finite", nil, "look at every value of every step; names the first bad one"),
+      OptionSpec(
+        "--no-diagnosis", nil, "do not look for the operation at fault where training dies of a NaN"
+      ),
     ])
 
   package static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
@@ -118,6 +121,7 @@ package enum TrainCommand {
     _ = try arguments.seed()
     _ = try arguments.settings()
     options.checksFinite = arguments.has("--check-finite")
+    options.diagnoses = !arguments.has("--no-diagnosis")
     options.policy = try policy(arguments)
     if arguments.has("--partial"), !arguments.has("--weights") {
       throw UsageError("--partial says how to take --weights, which is not given")

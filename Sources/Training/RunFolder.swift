@@ -11,6 +11,7 @@ package final class RunFolder {
   package var checkpoints: String { "\(path)/checkpoints" }
   package var programPath: String { "\(path)/program.gan" }
   package var logPath: String { "\(path)/log.jsonl" }
+  package var healthPath: String { "\(path)/health.jsonl" }
   package var tablePath: String { "\(path)/losses.csv" }
   package var plotPath: String { "\(path)/losses.svg" }
   package var reportPath: String { "\(path)/report.html" }

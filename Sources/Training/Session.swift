@@ -33,7 +33,7 @@ package final class Session {
   package let backend: any Backend
   package let states: any StateStore
   package let seed: UInt64
-  private let compiler: GraphCompiler
+  let compiler: GraphCompiler
   /// What decides on roundings beside the instruction set.
   package var arithmetic: Pipeline.Arithmetic { compiler.arithmetic }
   /// Grows whenever states may have changed, so that what follows from them is not kept too long.
@@ -117,12 +117,6 @@ package final class Session {
       }
       if let bad { return (state.name, Double(bad)) }
     }
-    return nil
-  }
-
-  /// By the bits: all ones in the exponent.
-  private func firstNonFinite(_ words: UnsafeBufferPointer<UInt32>) -> Float? {
-    for word in words where word & 0x7F80_0000 == 0x7F80_0000 { return Float(bitPattern: word) }
     return nil
   }
 

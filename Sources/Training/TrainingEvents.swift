@@ -64,7 +64,8 @@ package struct DrawnSample: Sendable {
 /// A sign that training is not well, or that it died.
 package struct HealthEvent: Sendable {
   package enum Kind: String, Sendable, CaseIterable {
-    case nonFinite, collapse, discriminatorWins, discriminatorLoses, vanishingGradients, flatLoss
+    case nonFinite, collapse, discriminatorWins, discriminatorLoses, vanishingGradients,
+      explodingWeights, flatLoss
 
     /// For lines and tables.
     package var words: String {
@@ -74,6 +75,7 @@ package struct HealthEvent: Sendable {
       case .discriminatorWins: "discriminator wins"
       case .discriminatorLoses: "discriminator loses"
       case .vanishingGradients: "vanishing gradients"
+      case .explodingWeights: "exploding weights"
       case .flatLoss: "flat loss"
       }
     }
@@ -83,6 +85,15 @@ package struct HealthEvent: Sendable {
   package var step: Int
   /// A sentence for a person, with the numbers that it is drawn from.
   package var message: String
+  /// The report, network or sample that it is about; the networks of a duel by their discriminator.
+  package var subject = ""
+  /// Whether what an earlier event told of is over.
+  package var isOver = false
+  /// The place in the program that it is about; 0 where there is none.
+  package var line = 0
+  package var column = 0
+  /// What is known of the operation that gave the first bad value.
+  package var diagnosis: NonFiniteDiagnosis?
 
   package init(_ kind: Kind, step: Int, message: String) {
     self.kind = kind
@@ -92,10 +103,19 @@ package struct HealthEvent: Sendable {
 
   /// Its line in log.jsonl, told from those of steps by its key `event`.
   package var logLine: JSONValue {
-    .object([
+    var pairs: [(key: String, value: JSONValue)] = [
       (key: "step", value: .int(step)), (key: "event", value: .string("health")),
       (key: "kind", value: .string(kind.rawValue)), (key: "message", value: .string(message)),
-    ])
+    ]
+    if !subject.isEmpty { pairs.append((key: "subject", value: .string(subject))) }
+    if isOver { pairs.append((key: "over", value: .bool(true))) }
+    if let diagnosis {
+      pairs += diagnosis.json
+    } else if line > 0 {
+      pairs.append((key: "line", value: .int(line)))
+      pairs.append((key: "column", value: .int(column)))
+    }
+    return .object(pairs)
   }
 }
 

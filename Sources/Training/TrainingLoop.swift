@@ -16,6 +16,8 @@ package struct TrainingOptions: Sendable {
   package var freeSpace: @Sendable (String) -> Int? = FreeSpace.bytes
   /// Looks at every computed value of every step for infinities and NaN. Slow.
   package var checksFinite = false
+  /// Looks for the operation at fault where a value is not finite.
+  package var diagnoses = true
   /// The checkpoint that the run goes on from.
   package var resumedFrom: String?
 
@@ -35,6 +37,7 @@ package final class TrainingLoop {
   private let log: RunLog
   private let observers: [any TrainingObserver]
   private let schedule: RunSchedule
+  private let health: HealthWatch
   private let stepsPerEpoch: Int
   private var step: Int
   private var lastCheckpoint: (step: Int, path: String)?
@@ -70,6 +73,7 @@ package final class TrainingLoop {
       options.policy, earlier: options.earlierPolicy, savesEachEpoch: !schedule.hasCheckpoints,
       stepsPerEpoch: stepsPerEpoch)
     space = CheckpointSpace(source, free: options.freeSpace)
+    health = HealthWatch(session, train, feeder: feeder, folder: folder)
     step = startStep
     lastCheckpoint = options.resumedFrom.map { (startStep, $0) }
   }
@@ -81,13 +85,24 @@ package final class TrainingLoop {
       stepsPerEpoch: stepsPerEpoch, times: times)
   }
 
-  private func tell(_ event: TrainingEvent) throws { try toObservers { try $0.observe(event) } }
+  private func tell(_ event: TrainingEvent) throws {
+    try toObservers { try $0.observe(event) }
+    try tell(health: try watch { try health.observe(event) })
+  }
 
-  /// The time that observers take is counted, so that a run can say it.
+  private func tell(health events: [HealthEvent]) throws {
+    for event in events { try toObservers { try $0.observe(.health(event)) } }
+  }
+
   private func toObservers(_ tell: (any TrainingObserver) throws -> Void) throws {
+    try watch { for observer in observers { try tell(observer) } }
+  }
+
+  /// The time that observers and the watch over the run's health take is counted, so that a run can say it.
+  private func watch<Result>(_ body: () throws -> Result) rethrows -> Result {
     let began = monotonicSeconds()
-    for observer in observers { try tell(observer) }
-    times.observers += monotonicSeconds() - began
+    defer { times.observers += monotonicSeconds() - began }
+    return try body()
   }
 
   /// The step at which the run ends.
@@ -105,6 +120,7 @@ package final class TrainingLoop {
   package func run() throws -> TrainingEnd {
     let kept = try log.open(after: step)
     defer { try? log.close() }
+    try health.open(after: step, kept: kept)
     let description = description
     try toObservers { try $0.begin(description, kept: kept) }
     let end: TrainingEnd
@@ -112,6 +128,7 @@ package final class TrainingLoop {
       end = try runSteps()
     } catch let death as TrainingDeath {
       end = .died(death)
+      try tell(.health(try diagnosis(of: death)))
     } catch var failure as EnvironmentFailure {
       // Whatever could not be written or read: what there is to go on from.
       failure.help = failure.help ?? CheckpointSpace.help(lastCheckpoint?.path, folder.path)
@@ -120,6 +137,13 @@ package final class TrainingLoop {
     try flush(durably: true)
     try toObservers { try $0.end(end) }
     return end
+  }
+
+  /// What is known of the death of the run.
+  private func diagnosis(of death: TrainingDeath) throws -> HealthEvent {
+    try health.diagnosis(
+      of: death, isWanted: options.diagnoses, stepsPerEpoch: stepsPerEpoch,
+      blocks: { self.schedule.blocks(after: $0) }, tell: { try self.tell(.warning($0)) })
   }
 
   private func runSteps() throws -> TrainingEnd {
@@ -137,9 +161,12 @@ package final class TrainingLoop {
     while step < totalSteps {
       let started = monotonicSeconds()
       let clock = StepClock(step: step, epoch: step / stepsPerEpoch)
+      let blocks = schedule.blocks(after: step)
+      if let bad = try watch({ try health.prepare(step: step, blocks: blocks) }) {
+        throw death(bad)
+      }
       let outcome = try session.runStep(
-        clock, blocks: schedule.blocks(after: step), data: batches,
-        checkingFinite: options.checksFinite)
+        clock, blocks: blocks, data: batches, checkingFinite: options.checksFinite)
       if let end = try finishStep(clock, outcome, seconds: monotonicSeconds() - started) {
         return end
       }
@@ -166,6 +193,7 @@ package final class TrainingLoop {
           step: step, totalSteps: totalSteps, epoch: clock.epoch, stepsPerEpoch: stepsPerEpoch,
           seconds: seconds, reports: outcome.reports)))
     try checkFinite(outcome)
+    try tell(health: try watch { try health.measure(step: step) })
     try runDueActions()
     if step % stepsPerEpoch == 0 { try endEpoch() }
     // So that a run can be followed by its log.
@@ -177,13 +205,17 @@ package final class TrainingLoop {
   /// Ends the run where the step just done brought an infinity or a NaN; its line is in the log.
   private func checkFinite(_ outcome: Session.StepOutcome) throws {
     let bad = outcome.firstNonFinite ?? outcome.reports.first { !$0.value.isFinite }
-    guard let bad else { return }
-    throw TrainingDeath(
+    if let bad { throw death(bad) }
+  }
+
+  private func death(_ bad: (name: String, value: Double)) -> TrainingDeath {
+    TrainingDeath(
       step: step, name: bad.name, value: bad.value, lastCheckpoint: lastCheckpoint?.path)
   }
 
   private func flush(durably: Bool) throws {
     try toObservers { try $0.flush(durably: durably) }
+    try health.flush(durably: durably)
     lastFlush = monotonicSeconds()
   }
 
@@ -241,10 +273,7 @@ package final class TrainingLoop {
   /// Saves a checkpoint of the steps done, once per step.
   private func saveCheckpoint() throws -> String {
     if let last = lastCheckpoint, last.step == step { return last.path }
-    if let bad = try session.firstNonFiniteState() {
-      throw TrainingDeath(
-        step: step, name: bad.name, value: bad.value, lastCheckpoint: lastCheckpoint?.path)
-    }
+    if let bad = try session.firstNonFiniteState() { throw death(bad) }
     try space.require(in: folder.path, lastCheckpoint: lastCheckpoint?.path)
     // The log first: a checkpoint never stands before the lines of its steps.
     try flush(durably: true)

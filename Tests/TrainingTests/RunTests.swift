@@ -255,8 +255,10 @@ import Training
     #expect(result.messages.contains("step-00000004.safetensors"))
     #expect(try FileIO.list("\(run)/checkpoints") == ["step-00000004.safetensors"])
     let log = try lines("\(run)/log.jsonl")
-    #expect(log.count == 7)
-    #expect(log.last?.contains("\"bad\":\"Infinity\"") == true, "\(log.last ?? "")")
+    // The seven steps, and why it died.
+    #expect(log.count == 8)
+    #expect(log.dropLast().last?.contains("\"bad\":\"Infinity\"") == true, "\(log)")
+    #expect(log.last?.contains("\"event\":\"health\"") == true, "\(log)")
     #expect(try lines("\(run)/losses.csv").count == 8)
   }
 
