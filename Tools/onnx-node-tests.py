@@ -83,6 +83,13 @@ def reasons(message):
     first = message.strip().split("\n")[0]
     first = re.sub(r"^gan-exec: (\S*model\.onnx: )?", "", first)
     first = re.sub(r"the (node|input|output) '[^']*'", r"an \1", first)
+    # Arrays lie in a folder that has another name each time.
+    first = re.sub(
+        r"\S*\.npy: arrays of the type '([^']+)' are not supported.*",
+        r"the element type \1 cannot be read from .npy",
+        first,
+    )
+    first = re.sub(r"\S*/([^/\s]+\.npy)", r"\1", first)
     return [re.sub(r" at byte \d+", "", first)]
 
 

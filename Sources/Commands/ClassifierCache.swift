@@ -16,7 +16,7 @@ package struct ClassifierCache {
 
   package init(
     _ pictures: LabelledPictures, shape: [Int], _ workplace: Workplace,
-    folder: String? = userCacheFolder()
+    folder: String? = userCacheFolder(processEnvironment())
   ) throws {
     training = try ClassifierTraining(pictures, shape: shape)
     self.workplace = workplace

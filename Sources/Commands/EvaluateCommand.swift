@@ -45,14 +45,17 @@ package enum EvaluateCommand {
   package static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
     Interruption.deferSignals()
     let metrics = try metrics(arguments)
-    let count = try arguments.integer("--count", in: 1...1_000_000) ?? defaultCount
+    // Precision and recall look at all pairs.
+    let asked = try arguments.integer("--count", in: 1...100_000) ?? defaultCount
     let seed = try arguments.seed() ?? 0
     let candidate = try Candidate(arguments)
     let workplace = try Workplace(arguments)
     let real = try RealImages(candidate, arguments, workplace.resolver)
-    guard let judged = try candidate.pictures(count, seed: seed, real, workplace, console) else {
+    guard let judged = try candidate.pictures(asked, seed: seed, real, workplace, console) else {
       return interrupted(console)
     }
+    // There may be fewer; distances are comparable at one count only.
+    let count = judged.count
     var features: FeatureExtractor?
     if metrics.contains(where: \.needsFeatures) {
       guard let found = try extractor(real, arguments, workplace, console) else {

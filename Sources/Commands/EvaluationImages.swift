@@ -103,8 +103,9 @@ struct Candidate {
         "\(dataset.name): its images have the shape \(shapeText(dataset.shape)), "
           + "and the real ones \(shapeText(real.shape))")
     }
-    let taken = min(count, dataset.count)
-    return try PictureSet(Array(0..<taken), of: dataset, shape: real.shape, scale: real.scale)
+    // In no order: folders and files often have theirs by class.
+    let taken = RealImages.examples(min(count, dataset.count), of: dataset, part: 0)
+    return try PictureSet(taken, of: dataset, shape: real.shape, scale: real.scale)
   }
 }
 
@@ -188,6 +189,11 @@ struct RealImages {
   }
 
   private func examples(_ count: Int, part: Int) -> [Int] {
+    Self.examples(count, of: dataset, part: part)
+  }
+
+  /// `count` examples in the order of a shuffle that is always the same; other parts share none with them.
+  static func examples(_ count: Int, of dataset: Dataset, part: Int) -> [Int] {
     var order = BatchOrder(
       count: dataset.count, batch: count, order: .shuffled, seed: 0, group: "evaluate")
     return order.examples(ofBatch: part)

@@ -21,7 +21,7 @@ package final class Progress: TrainingObserver {
   /// The columns of the line that stands there unfinished; nil where none does.
   private var openColumns: Int?
   private var lastReport: StepReport?
-  private var alarm: String?
+  private var alarms = ProgressAlarms()
   /// The reported scalars of this epoch, summed.
   private var sums: [(name: String, sum: Double, count: Int)] = []
 
@@ -38,6 +38,7 @@ package final class Progress: TrainingObserver {
     self.run = run
     began = monotonicSeconds()
     lastStep = began
+    alarms = ProgressAlarms(kept: kept)
     printEvent(
       "begin",
       [
@@ -88,7 +89,7 @@ package final class Progress: TrainingObserver {
     if let diagnosis = event.diagnosis, let source = run?.source.source {
       say(String(diagnosis.text(source).dropLast()))
     } else {
-      alarm = event.isOver ? nil : event.kind.words
+      alarms.note(event)
       say("\(event.isOver ? "note" : "warning"): step \(event.step): \(event.message)")
     }
   }
@@ -149,7 +150,7 @@ package final class Progress: TrainingObserver {
         let mean = means.first { $0.name == value.name }?.mean.value
         return ProgressLine.Loss(name: value.name, value: value.value, mean: mean ?? value.value)
       }, rate: rate, elapsed: now - began,
-      left: Double(report.totalSteps - report.step) * pace.value, alarm: alarm)
+      left: Double(report.totalSteps - report.step) * pace.value, alarm: alarms.last)
   }
 
   private func epochs(_ report: StepReport) -> Int {
@@ -227,6 +228,9 @@ package final class Progress: TrainingObserver {
         death.lastCheckpoint.map { "  the last good checkpoint is \($0)" }
           ?? "  no checkpoint was saved before")
       return ExitCode.died
+    case .failed(let message):
+      say("error: \(message)")
+      return ExitCode.environment
     }
   }
 
@@ -253,6 +257,9 @@ package final class Progress: TrainingObserver {
       pairs.append((key: "name", value: .string(death.name)))
       pairs.append((key: "value", value: .double(death.value)))
       pairs.append((key: "checkpoint", value: death.lastCheckpoint.map(JSONValue.string) ?? .null))
+    case .failed(let message):
+      pairs.append((key: "state", value: "failed"))
+      pairs.append((key: "message", value: .string(message)))
     }
     printEvent("end", pairs)
   }

@@ -4,13 +4,14 @@
 import Basics
 import Formats
 import OpenCLBackend
+import Training
 
 struct TileCache {
   let path: String
 
   /// nil where the environment names no folder for caches.
   init?(_ device: OpenCLDevice) throws(EnvironmentFailure) {
-    guard let folder = userCacheFolder() else { return nil }
+    guard let folder = userCacheFolder(processEnvironment()) else { return nil }
     path = "\(folder)/opencl/\(try Tuning.key(of: device)).tiles"
   }
 
@@ -26,12 +27,4 @@ struct TileCache {
     try FileIO.createDirectory(folder.joined(separator: "/"))
     try FileIO.writeAtomically(Array(table.text.utf8), to: path)
   }
-}
-
-/// The project's folder among the user's caches, where it may be; nil where the environment names none.
-package func userCacheFolder() -> String? {
-  let environment = processEnvironment()
-  if let cache = environment["XDG_CACHE_HOME"], cache.hasPrefix("/") { return cache + "/swift-gan" }
-  if let home = environment["HOME"], !home.isEmpty { return home + "/.cache/swift-gan" }
-  return nil
 }

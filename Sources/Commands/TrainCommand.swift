@@ -43,9 +43,12 @@ package enum TrainCommand {
   package static func run(_ arguments: ParsedArguments, _ console: Console) throws -> Int32 {
     Interruption.deferSignals()
     var options = try trainingOptions(arguments)
+    // Before the newest checkpoint is looked for, which a run that goes on replaces.
+    let resumedLock = try lockResumed(arguments)
+    defer { resumedLock?.release() }
     let resumed = try resumedCheckpoint(arguments, console)
     options.resumedFrom = resumed?.path
-    if let earlier = resumed?.checkpoint.policy { goOn(&options, earlier) }
+    if let earlier = resumed?.checkpoint.policy { options.policy.goOn(from: earlier) }
     let source = try program(arguments, resumed)
     showWarnings(source, on: console)
     guard source.program.train != nil else {
@@ -78,7 +81,8 @@ package enum TrainCommand {
     }
     if arguments.has("--dry-run") { return try dryRun(session, feeder, workplace, console) }
     if resumed == nil { try CheckpointSpace(source).require(in: newFolder(arguments, source)) }
-    let folder = try openFolder(arguments, source, resumed: resumed != nil)
+    let (folder, newLock) = try openFolder(arguments, source, resumed: resumed != nil)
+    defer { newLock?.release() }
     return try train(
       session: session, source: source, feeder: feeder, folder: folder,
       startStep: resumed?.checkpoint.step ?? 0, options: options, arguments: arguments,
@@ -149,17 +153,6 @@ package enum TrainCommand {
     return policy
   }
 
-  /// What the run was told of schedules and checkpoints holds where nothing else is said.
-  private static func goOn(_ options: inout TrainingOptions, _ earlier: CheckpointPolicy) {
-    options.earlierPolicy = earlier
-    options.policy.keepLast = options.policy.keepLast ?? earlier.keepLast
-    options.policy.keepEvery = options.policy.keepEvery ?? earlier.keepEvery
-    let replaced = options.policy.schedules.flatMap(\.actions)
-    options.policy.schedules += earlier.schedules.filter { schedule in
-      !schedule.actions.contains(where: replaced.contains)
-    }
-  }
-
   /// Says what was taken where not everything fits.
   private static func beginWithWeights(
     _ path: String, _ session: Session, isPartial: Bool, _ console: Console
@@ -198,6 +191,14 @@ package enum TrainCommand {
   }
 
   // MARK: Resuming
+
+  /// A dry run changes nothing and may be made beside the run itself.
+  private static func lockResumed(
+    _ arguments: ParsedArguments
+  ) throws(EnvironmentFailure) -> FileLock? {
+    guard let path = arguments.value("--resume"), !arguments.has("--dry-run") else { return nil }
+    return try RunFolder(path: path).lock()
+  }
 
   private static func resumedCheckpoint(
     _ arguments: ParsedArguments, _ console: Console
@@ -264,17 +265,19 @@ package enum TrainCommand {
     }
   }
 
+  /// The folder, and where it is new the lock on it.
   private static func openFolder(
     _ arguments: ParsedArguments, _ source: ProgramSource, resumed: Bool
-  ) throws(EnvironmentFailure) -> RunFolder {
+  ) throws(EnvironmentFailure) -> (folder: RunFolder, lock: FileLock?) {
     if resumed, let path = arguments.value("--resume") {
       let folder = RunFolder(path: path)
       try FileIO.createDirectory(folder.samples)
-      return folder
+      return (folder, nil)
     }
     let folder = try RunFolder.create(newFolder(arguments, source))
+    let lock = try folder.lock()
     try FileIO.writeAtomically(source.source.bytes, to: folder.programPath)
-    return folder
+    return (folder, lock)
   }
 
   private static func newFolder(_ arguments: ParsedArguments, _ source: ProgramSource) -> String {

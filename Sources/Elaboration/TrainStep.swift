@@ -130,6 +130,9 @@ extension Elaborator {
 
   // MARK: Reports
 
+  /// What a line of the log, and of `--json`, says besides the reported names.
+  private static let logKeys: Set<String> = ["step", "epoch", "event", "ms"]
+
   /// Every reported name in the order of the text; a name is reported once.
   private func collectReports(_ body: Body) -> [String] {
     var places: [String: SourceRange] = [:]
@@ -139,7 +142,12 @@ extension Elaborator {
         switch statement {
         case .report(let item):
           for name in item.names {
-            if let first = places[name.text] {
+            if Self.logKeys.contains(name.text) {
+              report(
+                Diagnostic(
+                  "report.reserved", "the log of a run has a key '\(name.text)' of its own",
+                  at: name.range, help: "give the value another name: let \(name.text)Value = …"))
+            } else if let first = places[name.text] {
               report(
                 Diagnostic(
                   "report.duplicate", "\(name.text) is reported twice", at: name.range,

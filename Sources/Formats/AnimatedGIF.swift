@@ -104,9 +104,24 @@ package struct AnimatedGIFWriter: Sendable {
     ends.append(end + frame.count - 1)
   }
 
+  /// Whether the file is there with the frames written so far, and `image` is of their kind.
+  package func canContinue(with image: Image) -> Bool {
+    if header.isEmpty { return true }
+    guard let file = try? FileIO.openFile(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, "read") else {
+      return false
+    }
+    defer { systemClose(file) }
+    guard let size = try? FileIO.regularSize(file, path), size >= end else { return false }
+    return header
+      == GIF.header(width: image.width, height: image.height, isGrey: image.channels <= 2)
+  }
+
   private func write(_ frame: [UInt8]) throws(EnvironmentFailure) {
     let file = try FileIO.openFile(path, O_WRONLY | O_CLOEXEC, "write")
     defer { systemClose(file) }
+    guard try FileIO.regularSize(file, path) >= end else {
+      throw EnvironmentFailure("cannot write '\(path)': it has been changed while it grew")
+    }
     do throws(EnvironmentFailure) {
       try FileIO.writeAll(frame, to: file, path, at: end)
       if ftruncate(file, off_t(end + frame.count)) != 0 {

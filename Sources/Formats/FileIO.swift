@@ -178,6 +178,11 @@ package enum FileIO {
     return stat(path, &status) == 0 ? Identity(status) : nil
   }
 
+  static func identity(ofOpen file: Int32) -> Identity? {
+    var status = stat()
+    return fstat(file, &status) == 0 ? Identity(status) : nil
+  }
+
   /// Removes a file; one that is not there is fine.
   package static func remove(_ path: String) throws(EnvironmentFailure) {
     try check(path)

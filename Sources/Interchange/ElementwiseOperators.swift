@@ -48,23 +48,13 @@ enum ElementwiseOperators {
       let sum = try builder.add(builder.exp(x), builder.exp(builder.negate(x)))
       return try builder.multiply(sum, 0.5)
     },
-    "Asinh": unary { node, x in
-      // sign x · log(|x| + √(x² + 1)), which does not cancel for negative x.
-      let builder = node.builder
-      let size = try builder.absolute(x)
-      let root = try builder.sqrt(builder.add(builder.square(x), 1))
-      return try builder.multiply(builder.sign(x), builder.log(builder.add(size, root)))
-    },
+    "Asinh": unary { try asinh($0.builder, $1) },
     "Acosh": unary { node, x in
       let builder = node.builder
       let root = try builder.sqrt(builder.subtract(builder.square(x), 1))
       return try builder.log(builder.add(x, root))
     },
-    "Atanh": unary { node, x in
-      let builder = node.builder
-      let ratio = try builder.divide(builder.add(x, 1), builder.subtract(1, x))
-      return try builder.multiply(builder.log(ratio), 0.5)
-    },
+    "Atanh": unary { try atanh($0.builder, $1) },
     "Equal": comparison(.eq), "Less": comparison(.lt), "LessOrEqual": comparison(.le),
     "Greater": comparison(.gt), "GreaterOrEqual": comparison(.ge),
     "And": logic { try $0.minimum($1, $2) },
@@ -184,7 +174,7 @@ enum ElementwiseOperators {
     ]
   }
 
-  /// The result has the type of the base; whole numbers are computed as reals and rounded.
+  /// The result has the type of the base; whole numbers are computed as reals.
   @Sendable private static func power(_ node: NodeImport) throws -> [ModelValue?] {
     let (a, b) = (try node.input(0), try node.input(1))
     let exponent = b.count == 1 ? b.values?.first : nil
@@ -194,14 +184,30 @@ enum ElementwiseOperators {
         let base = try builder.convert(ids[0], to: .f32)
         let power: ValueID
         switch exponent {
-        case 2: power = try builder.square(base)
-        case 0.5 where a.element.isReal: power = try builder.sqrt(base)
+        case 2 where b.rank <= a.rank: power = try builder.square(base)
+        case 0.5 where a.element.isReal && b.rank <= a.rank: power = try builder.sqrt(base)
         default: power = try builder.power(base, builder.convert(ids[1], to: .f32))
         }
         if a.element.isReal { return power }
-        return try builder.convert(floor(builder, builder.add(power, 0.5)), to: .i32)
+        return try builder.convert(
+          wholePower(builder, power, builder.convert(ids[1], to: .f32), b.values), to: .i32)
       }
     ]
+  }
+
+  /// A power of a whole number as a whole number: rounded where the exponent is whole and not
+  /// negative, since the power then is one, else cut toward 0. `known` are the exponents where they
+  /// are known.
+  private static func wholePower(
+    _ builder: GraphBuilder, _ power: ValueID, _ exponent: ValueID, _ known: [Double]?
+  ) throws -> ValueID {
+    let rounded = try floor(builder, builder.add(power, 0.5))
+    if let known, known.allSatisfy({ $0 >= 0 && $0 == $0.rounded() }) { return rounded }
+    let isWhole = try builder.compare(
+      .eq, exponent, builder.maximum(floor(builder, exponent), builder.scalar(0)))
+    let cut = try builder.multiply(
+      builder.sign(power), floor(builder, builder.absolute(power)))
+    return try builder.select(isWhole, rounded, cut)
   }
 
   /// x less its remainder by 1, which is exact.
@@ -212,11 +218,17 @@ enum ElementwiseOperators {
 
   /// To the nearest whole number, halves to the even one.
   private static func round(_ builder: GraphBuilder, _ x: ValueID) throws -> ValueID {
-    let up = try floor(builder, builder.add(x, 0.5))
-    let isHalf = try builder.compare(.eq, builder.subtract(up, x), 0.5)
-    let isOdd = try builder.modulo(up, builder.scalar(2))
-    let even = try builder.select(isHalf, builder.subtract(up, isOdd), up)
-    return try unlessWhole(builder, x, even)
+    // Of |x|, whose part behind the point is exact.
+    let size = try builder.absolute(x)
+    let low = try floor(builder, size)
+    let part = try builder.subtract(size, low)
+    let isOdd = try builder.modulo(low, builder.scalar(2))
+    let isAbove = try builder.compare(.gt, part, 0.5)
+    let isHalf = try builder.compare(.eq, part, 0.5)
+    let step = try builder.select(
+      isAbove, builder.scalar(1), builder.select(isHalf, isOdd, builder.scalar(0)))
+    let rounded = try builder.multiply(builder.sign(x), builder.add(low, step))
+    return try unlessWhole(builder, x, rounded)
   }
 
   /// Beyond 2²³ every number is whole; so are infinities.
@@ -227,12 +239,51 @@ enum ElementwiseOperators {
     return try builder.select(isLarge, x, rounded)
   }
 
-  /// With m = exp(−|x|) − 1: sinh |x| = −m (2 + m) / (2 (1 + m)), which does not cancel near 0.
+  /// From 1 on (exp |x| − exp(−|x|)) / 2. Below, with m = exp(−|x|) − 1,
+  /// sinh |x| = −m (2 + m) / (2 (1 + m)), which does not cancel near 0.
   private static func sinh(_ builder: GraphBuilder, _ x: ValueID) throws -> ValueID {
-    let m = try builder.elu(builder.negate(builder.absolute(x)))
+    let size = try builder.absolute(x)
+    let inverse = try builder.exp(builder.negate(size))
+    let large = try builder.multiply(builder.subtract(builder.exp(size), inverse), 0.5)
+    let m = try builder.elu(builder.negate(size))
     let numerator = try builder.negate(builder.multiply(m, builder.add(m, 2)))
-    let size = try builder.divide(numerator, builder.multiply(builder.add(m, 1), 2))
-    return try builder.multiply(builder.sign(x), size)
+    let small = try builder.divide(numerator, builder.multiply(builder.add(m, 1), 2))
+    let isLarge = try builder.compare(.ge, size, 1)
+    return try builder.multiply(builder.sign(x), builder.select(isLarge, large, small))
+  }
+
+  /// sign x · log(|x| + √(x² + 1)), which does not cancel for negative x; below 1 with
+  /// |x| + √(x² + 1) = 1 + (|x| + x² / (1 + √(x² + 1))).
+  private static func asinh(_ builder: GraphBuilder, _ x: ValueID) throws -> ValueID {
+    let size = try builder.absolute(x)
+    let square = try builder.square(x)
+    let root = try builder.sqrt(builder.add(square, 1))
+    let large = try builder.log(builder.add(size, root))
+    let rest = try builder.add(size, builder.divide(square, builder.add(root, 1)))
+    let isSmall = try builder.compare(.lt, size, 1)
+    return try builder.multiply(
+      builder.sign(x), builder.select(isSmall, logarithm(builder, oneAnd: rest), large))
+  }
+
+  /// ½ log((1 + x) / (1 − x)); below ½ with (1 + x) / (1 − x) = 1 + 2x / (1 − x).
+  private static func atanh(_ builder: GraphBuilder, _ x: ValueID) throws -> ValueID {
+    let below = try builder.subtract(1, x)
+    let large = try builder.log(builder.divide(builder.add(x, 1), below))
+    let rest = try builder.divide(builder.add(x, x), below)
+    let isSmall = try builder.compare(.lt, builder.absolute(x), 0.5)
+    return try builder.multiply(
+      builder.select(isSmall, logarithm(builder, oneAnd: rest), large), 0.5)
+  }
+
+  /// log(1 + u) without loss near 0: with w = 1 + u as it is rounded, u · log w / (w − 1), and u
+  /// where w is 1 (W. Kahan's).
+  private static func logarithm(_ builder: GraphBuilder, oneAnd u: ValueID) throws -> ValueID {
+    let w = try builder.add(u, 1)
+    let difference = try builder.subtract(w, 1)
+    let isNothing = try builder.compare(.eq, difference, 0)
+    let divisor = try builder.select(isNothing, builder.scalar(1), difference)
+    let value = try builder.multiply(builder.log(w), builder.divide(u, divisor))
+    return try builder.select(isNothing, u, value)
   }
 
   // MARK: Comparisons and logic

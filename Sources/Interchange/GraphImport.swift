@@ -25,6 +25,8 @@ final class GraphImport {
   private var unsupported = UnsupportedList()
   private(set) var weights: [String: ImportedModel.Weight] = [:]
   private(set) var weightOrder: [String] = []
+  /// What nodes are called so far; no two the same.
+  private var titles: Set<String> = []
 
   init(_ model: ONNXModel, file: String) throws(EnvironmentFailure) {
     self.file = file
@@ -105,7 +107,7 @@ final class GraphImport {
   // MARK: One node
 
   private func visit(_ node: ONNXNode, _ index: Int) throws(EnvironmentFailure) {
-    let title = node.name.isEmpty ? "\(node.op)_\(index)" : node.name
+    let title = title(of: node, index)
     var results: [ModelValue?] = []
     if let entry = OperatorTable.entry(node) {
       if let problem = entry.problem(node) {
@@ -125,6 +127,19 @@ final class GraphImport {
       }
       try define(name, value, "an output of '\(title)'")
     }
+  }
+
+  /// What errors, places and weights call a node: nothing in a model keeps names apart, so that a
+  /// name seen before gets the node's number.
+  private func title(of node: ONNXNode, _ index: Int) -> String {
+    let name = node.name.isEmpty ? "\(node.op)_\(index)" : node.name
+    var title = name
+    var number = index
+    while !titles.insert(title).inserted {
+      title = "\(name)_\(number)"
+      number += 1
+    }
+    return title
   }
 
   /// The inputs, nil among them where they are left out; nil where one is not supported.
@@ -270,8 +285,7 @@ final class GraphImport {
     let skipped = shape.count - value.rank
     let own = permutation.filter { $0 >= skipped }.map { $0 - skipped }
     let isTurned = own != Array(value.shape.indices)
-    let name = isTurned ? "\(value.name):\(own.map(String.init).joined())" : value.name
-    if !isFolding, let weight = weights[name], weight.type.count == type.count {
+    if !isFolding, let name = value.states[own], let weight = weights[name] {
       return try state(weight, as: type)
     }
     guard let values = value.permuted(own) else {
@@ -286,10 +300,24 @@ final class GraphImport {
     if let first = values.first, values.allSatisfy({ $0.bitPattern == first.bitPattern }) {
       return try builder.constant(type, [first])
     }
-    let weight = ImportedModel.Weight(name: name, type: type, values)
-    weights[name] = weight
-    weightOrder.append(name)
+    let name = isTurned ? "\(value.name):\(own.map(String.init).joined())" : value.name
+    let weight = ImportedModel.Weight(name: unusedName(name), type: type, values)
+    weights[weight.name] = weight
+    weightOrder.append(weight.name)
+    value.states[own] = weight.name
     return try state(weight, as: type)
+  }
+
+  /// The name, with a number where another weight has it: an initialiser may be called as a table
+  /// of a node or as another one with its axes permuted.
+  private func unusedName(_ name: String) -> String {
+    var unused = name
+    var number = 2
+    while weights[unused] != nil {
+      unused = "\(name)_\(number)"
+      number += 1
+    }
+    return unused
   }
 
   private func state(_ weight: ImportedModel.Weight, as type: TensorType) throws -> ValueID {

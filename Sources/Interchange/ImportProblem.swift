@@ -36,6 +36,7 @@ struct UnsupportedList {
     }
     return EnvironmentFailure(
       "\(file): the model needs what is not supported:\n" + lines.joined(separator: "\n"),
-      help: "Sources/Interchange/README.md lists the operators that are")
+      help: "\(OperatorTable.names.count) operators of ONNX are imported; "
+        + "Sources/Interchange/README.md lists them")
   }
 }

@@ -75,6 +75,10 @@ struct DimensionSizes {
   /// In the order of the model.
   private(set) var bound: [ImportedModel.Size] = []
   private let shapes: [String: [Int]]
+  /// The sizes in `bound` by name.
+  private var sizes: [String: Int] = [:]
+  /// Inputs of more dimensions are refused; no operator here has use for more.
+  private static let mostDimensions = 8
 
   init(
     _ graph: ONNXGraph, _ file: String, shapes: [String: [Int]], settings: [String: Int]
@@ -84,37 +88,41 @@ struct DimensionSizes {
     let inputs = graph.inputs.filter { !known.contains($0.name) }
     for input in inputs {
       guard case .tensor(_, .some(let dimensions)) = input.kind else { continue }
+      guard dimensions.count <= Self.mostDimensions else {
+        throw EnvironmentFailure(
+          "\(file): the input '\(input.name)' has \(dimensions.count) dimensions; supported are "
+            + "at most \(Self.mostDimensions)")
+      }
       let shape = shapes[input.name]
       for (axis, dimension) in dimensions.enumerated() {
         guard case .parameter(let name) = dimension else { continue }
         if let shape, axis < shape.count {
-          try bind(name, shape[axis], .input, input.name, file)
+          try bind(name, shape[axis], input.name, file)
         }
       }
     }
     for (name, size) in settings.sorted(by: { $0.key < $1.key }) {
-      if !bound.contains(where: { $0.name == name }) {
-        bound.append(ImportedModel.Size(name: name, size: size, reason: .setting))
-      }
+      if sizes[name] == nil { add(name, size, .setting) }
     }
     for case .tensor(_, .some(let dimensions)) in inputs.map(\.kind) {
-      for case .parameter(let name) in dimensions
-      where !bound.contains(where: { $0.name == name }) {
-        bound.append(ImportedModel.Size(name: name, size: 1, reason: .standard))
+      for case .parameter(let name) in dimensions where sizes[name] == nil {
+        add(name, 1, .standard)
       }
     }
   }
 
+  private mutating func add(_ name: String, _ size: Int, _ reason: ImportedModel.Size.Reason) {
+    sizes[name] = size
+    bound.append(ImportedModel.Size(name: name, size: size, reason: reason))
+  }
+
   private mutating func bind(
-    _ name: String, _ size: Int, _ reason: ImportedModel.Size.Reason, _ input: String,
-    _ file: String
+    _ name: String, _ size: Int, _ input: String, _ file: String
   ) throws(EnvironmentFailure) {
-    guard let before = bound.first(where: { $0.name == name }) else {
-      return bound.append(ImportedModel.Size(name: name, size: size, reason: reason))
-    }
-    guard before.size == size else {
+    guard let before = sizes[name] else { return add(name, size, .input) }
+    guard before == size else {
       throw EnvironmentFailure(
-        "\(file): the dimension '\(name)' is \(before.size) in one input and \(size) in "
+        "\(file): the dimension '\(name)' is \(before) in one input and \(size) in "
           + "'\(input)'")
     }
   }
@@ -145,7 +153,7 @@ struct DimensionSizes {
     for (axis, dimension) in dimensions.enumerated() {
       switch dimension {
       case .value(let size): shape.append(size)
-      case .parameter(let name): shape.append(bound.first { $0.name == name }?.size ?? 1)
+      case .parameter(let name): shape.append(sizes[name] ?? 1)
       case .unknown: shape.append(given.flatMap { axis < $0.count ? $0[axis] : nil } ?? 1)
       }
     }

@@ -36,7 +36,7 @@ extension Lowering {
     var permutation = operation.permutation
     let layout = layout(of: [operand], rank: permutation.count)
     // A program whose own images are NCHW brings them into our order before it convolves.
-    if permutation == Layout.toNative, layout == .native {
+    if permutation == AxisOrder.toChannelsLast, layout == .native {
       return define(result, native(operand), .channelsFirst)
     }
     // Result axis i is operand axis permutation[i], which is at place(…) in NCHW.
@@ -134,7 +134,7 @@ extension Lowering {
   /// Where the axes that stay are in one order in both layouts, there is no need to transpose.
   private func reductionLayout(_ operand: ValueID, _ axes: [Int], _ keepDims: Bool) -> Layout {
     guard layout(of: [operand], rank: type(operand).rank) == .channelsFirst else { return .native }
-    let rest = Layout.toChannelsFirst.filter { !axes.contains($0) }
+    let rest = AxisOrder.toPlanar.filter { !axes.contains($0) }
     return keepDims || rest == rest.sorted() ? .channelsFirst : .native
   }
 

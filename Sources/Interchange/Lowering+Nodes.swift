@@ -2,6 +2,7 @@
 // graph and defines its results.
 
 import Basics
+import Formats
 import GraphIR
 import Operators
 
@@ -283,14 +284,7 @@ extension Lowering {
 }
 
 // Numbers of ONNX's element types, for Cast.
-let int32 = 6
-let int64 = 7
+let int32 = onnxType(.i32)
+let int64 = Int(ONNXElement.int64.rawValue)
 
-func onnxType(_ element: ElementType) -> Int {
-  switch element {
-  case .f32: 1
-  case .i32: int32
-  case .bool: 9
-  case .f64: 11
-  }
-}
+func onnxType(_ element: ElementType) -> Int { Int(ONNXElement(element).rawValue) }

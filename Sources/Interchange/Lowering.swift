@@ -16,18 +16,14 @@ enum Layout: Hashable {
   /// NCHW.
   case channelsFirst
 
-  /// Axis i in this layout is this axis of the graph.
-  static let toChannelsFirst = [0, 3, 1, 2]
-  static let toNative = [0, 2, 3, 1]
-
   /// Where an axis of the graph is in this layout, for values of four axes.
   func place(of axis: Int, rank: Int) -> Int {
-    self == .channelsFirst && rank == 4 ? Self.toChannelsFirst.firstIndex(of: axis)! : axis
+    self == .channelsFirst && rank == 4 ? AxisOrder.toPlanar.firstIndex(of: axis)! : axis
   }
 
   /// A list with one item an axis, in this layout's order.
   func ordered<T>(_ items: [T]) -> [T] {
-    self == .channelsFirst && items.count == 4 ? Self.toChannelsFirst.map { items[$0] } : items
+    self == .channelsFirst && items.count == 4 ? AxisOrder.toPlanar.map { items[$0] } : items
   }
 }
 
@@ -95,10 +91,10 @@ struct Lowering {
     let name: String
     if let tensor = forms[value].known {
       let isTurned = isImage && layout == .channelsFirst
-      name = builder.initializer(isTurned ? tensor.transposed(Layout.toChannelsFirst) : tensor)
+      name = builder.initializer(isTurned ? tensor.transposed(AxisOrder.toPlanar) : tensor)
     } else {
       let other = layout == .native ? forms[value].channelsFirst : forms[value].native
-      let permutation = layout == .native ? Layout.toNative : Layout.toChannelsFirst
+      let permutation = layout == .native ? AxisOrder.toChannelsLast : AxisOrder.toPlanar
       name = transposed(other ?? "", permutation)
     }
     if layout == .native || !isImage {
@@ -129,13 +125,13 @@ struct Lowering {
     else { return name(value, layout) }
     let full = [Int](repeating: 1, count: 4 - shape.count) + shape
     if let tensor = forms[value].known {
-      let turned = tensor.reshaped(full).transposed(Layout.toChannelsFirst)
+      let turned = tensor.reshaped(full).transposed(AxisOrder.toPlanar)
       return builder.initializer(
         turned.reshaped(Array(turned.type.shape.drop(while: { $0 == 1 }))))
     }
     let axes = builder.list(Array(0..<4 - shape.count))
     let wide = builder.one("Unsqueeze", native(value), axes)
-    return transposed(wide, Layout.toChannelsFirst)
+    return transposed(wide, AxisOrder.toPlanar)
   }
 
   /// The layout for element-wise work: that of the operands of four axes, NCHW where there are both.

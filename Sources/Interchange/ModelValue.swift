@@ -20,6 +20,8 @@ final class ModelValue {
   var planar: ValueID?
   /// The value as [n, h, w, c].
   var channelsLast: ValueID?
+  /// The names of the weights that it became, by the permutation of its axes.
+  var states: [[Int]: String] = [:]
 
   /// The elements that an input of the model has this time, for what must be known at import.
   var given: ONNXTensor?
@@ -158,7 +160,7 @@ extension ONNXElement {
   var isWhole: Bool { computed == .i32 }
 }
 
-/// Orders of the four axes of an image.
+/// Orders of the four axes of an image: axis i of the result is this axis of the operand.
 enum AxisOrder {
   static let toChannelsLast = [0, 2, 3, 1]
   static let toPlanar = [0, 3, 1, 2]

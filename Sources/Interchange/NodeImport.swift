@@ -68,6 +68,13 @@ struct NodeImport {
     return elements[0]
   }
 
+  /// Throws where the first input has no elements, which only operators on shapes can do with.
+  func checkElements() throws {
+    if let shape = optional(0)?.shape, shape.contains(0) {
+      throw Unsupported(what: "\(op): the shape \(shapeText(shape)) has a dimension of 0")
+    }
+  }
+
   // MARK: Attributes
 
   var op: String { node.op }
@@ -172,10 +179,12 @@ struct NodeImport {
       name: outputName(index), element, AxisOrder.toPlanar.map { shape[$0] }, channelsLast: value)
   }
 
+  /// A result that is known at import. One without elements may have too large a shape as well.
   func known(
     _ element: ONNXElement, _ shape: [Int], _ values: [Double], _ index: Int = 0
-  ) -> ModelValue {
-    ModelValue(name: outputName(index), element, shape, values: values)
+  ) throws -> ModelValue {
+    try checkSize(shape)
+    return ModelValue(name: outputName(index), element, shape, values: values)
   }
 
   /// Throws where a shape worked out at import is larger than a tensor may be.

@@ -5,7 +5,7 @@
 import Formats
 import GraphIR
 
-enum OperatorTable {
+package enum OperatorTable {
   typealias Build = (NodeImport) throws -> [ModelValue?]
 
   struct Entry: Sendable {
@@ -17,6 +17,14 @@ enum OperatorTable {
     ) {
       self.attributes = attributes
       self.build = build
+    }
+
+    /// The same for tensors with elements alone, so that `build` may divide by their sizes.
+    var refusingEmpty: Entry {
+      Entry(attributes) { [build] node in
+        try node.checkElements()
+        return try build(node)
+      }
     }
 
     /// What of a node is not understood, before anything is known of its inputs.
@@ -45,12 +53,14 @@ enum OperatorTable {
 
   private static let all: [String: Entry] = {
     let groups = [
-      ElementwiseOperators.entries, ActivationOperators.entries, ShapeOperators.entries,
-      ReductionOperators.entries, ProductOperators.entries, ImageOperators.entries,
-      ResizeOperators.entries, NormOperators.entries, SelectionOperators.entries,
+      ElementwiseOperators.entries, ActivationOperators.entries, ReductionOperators.entries,
+      ProductOperators.entries, ImageOperators.entries, ResizeOperators.entries,
+      NormOperators.entries,
     ]
-    return groups.reduce(into: [:]) { all, group in
-      all.merge(group) { first, _ in first }
+    // Shapes and parts of them may be empty.
+    let ofShapes = ShapeOperators.entries.merging(SelectionOperators.entries) { first, _ in first }
+    return groups.reduce(into: ofShapes) { all, group in
+      all.merge(group.mapValues(\.refusingEmpty)) { first, _ in first }
     }
   }()
 }

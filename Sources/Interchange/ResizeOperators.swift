@@ -117,7 +117,7 @@ enum ResizeOperators {
         return Axis(
           axis: listed[index], input: input, output: sizes[index], scale: scales[index])
       }
-      let output = Int((common * Double(input) + 0.5).rounded(.down))
+      let output = Int(clamping: (common * Double(input) + 0.5).rounded(.down))
       return Axis(axis: listed[index], input: input, output: max(1, output), scale: common)
     }
   }
@@ -136,15 +136,19 @@ enum ResizeOperators {
     }
     guard !changed.isEmpty else { return x.renamed(node.outputName(0)) }
     if let whole = try byWholeFactors(node, x, changed, method) { return whole }
+    // Before the weights are worked out, whose number is about that of the matrix. Sizes are below
+    // 2³¹, so that the product does not overflow.
+    if method.mode != "nearest",
+      let large = changed.first(where: { $0.input * $0.output > 1 << 22 })
+    {
+      throw Unsupported(what: "Resize of an axis from \(large.input) to \(large.output)")
+    }
     var id = try node.planar(x)
     for axis in changed {
       let rows = try (0..<axis.output).map { try weights(of: $0, axis, method) }
       if rows.allSatisfy({ $0.count == 1 && $0[0].weight == 1 }) {
         id = try node.take(id, axis: axis.axis, rows.map { $0[0].place })
         continue
-      }
-      guard axis.input * axis.output <= 1 << 22 else {
-        throw Unsupported(what: "Resize of an axis from \(axis.input) to \(axis.output)")
       }
       _ = try node.real(x)
       var matrix = [Double](repeating: 0, count: axis.input * axis.output)

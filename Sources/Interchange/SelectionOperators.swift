@@ -26,10 +26,10 @@ enum SelectionOperators {
         }
         return whole < 0 ? whole + size : whole
       }
-      guard !places.isEmpty else { return [node.known(x.element, shape, [])] }
+      guard !places.isEmpty else { return [try node.known(x.element, shape, [])] }
       // Parts of shapes stay exact, also beyond 32 bits.
       if x.rank == 1, x.isKnown, x.count <= GraphImport.largestFolded, let values = x.values {
-        return [node.known(x.element, shape, places.map { values[$0] })]
+        return [try node.known(x.element, shape, places.map { values[$0] })]
       }
       let taken = try node.take(node.planar(x), axis: axis, places)
       return [node.result(try builder.reshape(taken, shape), x.element)]

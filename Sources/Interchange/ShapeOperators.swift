@@ -10,9 +10,9 @@ enum ShapeOperators {
     "Reshape": .init(["allowzero"], reshape),
     "Flatten": .init(["axis"]) { node in
       let x = try node.input(0)
-      let axis = try node.axis(node.int("axis", 1), rank: x.rank, extra: 1)
+      let given = try node.int("axis", 1)
       // An axis equal to the rank is allowed, counted from the front only.
-      let split = try node.int("axis", 1) < 0 ? axis - 1 : axis
+      let split = try node.axis(given, rank: x.rank, extra: given < 0 ? 0 : 1)
       let rows = x.shape[..<split].reduce(1, *)
       return [try reshaped(node, x, [rows, x.shape[split...].reduce(1, *)])]
     },
@@ -63,9 +63,9 @@ enum ShapeOperators {
       func place(_ place: Int) -> Int { min(max(place < 0 ? place + x.rank : place, 0), x.rank) }
       let (start, end) = (place(try node.int("start", 0)), place(try node.int("end", x.rank)))
       let sizes = start < end ? x.shape[start..<end].map { Double($0) } : []
-      return [node.known(.int64, [sizes.count], sizes)]
+      return [try node.known(.int64, [sizes.count], sizes)]
     },
-    "Size": .init { node in [node.known(.int64, [], [Double(try node.input(0).count)])] },
+    "Size": .init { node in [try node.known(.int64, [], [Double(node.input(0).count)])] },
     "Cast": .init(["to", "saturate", "round_mode"]) { node in
       let number = try node.int("to", 0)
       guard let element = ONNXElement(rawValue: Int64(number)) else {
@@ -89,11 +89,12 @@ enum ShapeOperators {
   static func reshaped(
     _ node: NodeImport, _ x: ModelValue, _ shape: [Int]
   ) throws -> ModelValue {
+    try node.checkSize(shape)
     if x.isKnown, x.count <= GraphImport.largestFolded, let values = x.values {
       guard shape.reduce(1, *) == values.count else {
         throw Malformed(what: "makes \(shapeText(shape)) of \(shapeText(x.shape))")
       }
-      return node.known(x.element, shape, values)
+      return try node.known(x.element, shape, values)
     }
     return node.result(try node.builder.reshape(node.planar(x), shape), x.element)
   }
@@ -161,6 +162,9 @@ enum ShapeOperators {
     let all = try node.allInputs()
     guard let given = try node.int("axis") else { throw Malformed(what: "has no axis") }
     try ElementwiseOperators.checkSame(node, all)
+    if let other = all.first(where: { $0.rank != all[0].rank }) {
+      throw Malformed(what: "joins tensors of rank \(all[0].rank) and \(other.rank)")
+    }
     let axis = try node.axis(given, rank: all[0].rank)
     // Shapes may be joined with empty parts of shapes.
     let parts = all.filter { $0.count > 0 }
@@ -229,7 +233,7 @@ enum ShapeOperators {
       guard x.isKnown else { throw Unsupported(what: "tensors without elements") }
       var shape = x.shape
       for (axis, places) in selections { shape[axis] = places.count }
-      return [node.known(x.element, shape, [])]
+      return [try node.known(x.element, shape, [])]
     }
     var id = try node.planar(x)
     for (axis, places) in selections {
@@ -411,7 +415,7 @@ enum ShapeOperators {
         default: Double(Float(value))
         }
       }
-      return node.known(element, x.shape, converted)
+      return try node.known(element, x.shape, converted)
     }
     return try node.elementwise([x], to: element) { try node.builder.convert($0[0], to: target) }
   }
@@ -422,10 +426,12 @@ enum ShapeOperators {
     }
     switch value {
     case .tensor(let tensor): return [ModelValue(tensor, name: node.outputName(0))]
-    case .float(let number): return [node.known(.float, [], [Double(number)])]
-    case .floats(let list): return [node.known(.float, [list.count], list.map { Double($0) })]
-    case .int(let number): return [node.known(.int64, [], [Double(number)])]
-    case .ints(let list): return [node.known(.int64, [list.count], list.map { Double($0) })]
+    case .float(let number): return [try node.known(.float, [], [Double(number)])]
+    case .floats(let list):
+      return [try node.known(.float, [list.count], list.map { Double($0) })]
+    case .int(let number): return [try node.known(.int64, [], [Double(number)])]
+    case .ints(let list):
+      return [try node.known(.int64, [list.count], list.map { Double($0) })]
     default: throw Malformed(what: "has a value of another kind than its name says")
     }
   }
@@ -441,10 +447,10 @@ enum ShapeOperators {
       }
       (element, value) = (tensor.element, values[0])
     }
-    if shape.contains(0) { return [node.known(element, shape, [])] }
+    if shape.contains(0) { return [try node.known(element, shape, [])] }
     if shape.reduce(1, *) <= GraphImport.largestConstant {
       return [
-        node.known(element, shape, [Double](repeating: value, count: shape.reduce(1, *)))
+        try node.known(element, shape, [Double](repeating: value, count: shape.reduce(1, *)))
       ]
     }
     guard let computed = element.computed else {
@@ -462,8 +468,8 @@ enum ShapeOperators {
     guard count.isFinite, count <= Double(GraphImport.largestFolded) else {
       throw Unsupported(what: "Range of more than \(GraphImport.largestFolded) numbers")
     }
-    let values = (0..<max(0, Int(count))).map { start + Double($0) * step }
-    return [node.known(element, [values.count], values)]
+    let values = (0..<max(0, Int(clamping: count))).map { start + Double($0) * step }
+    return [try node.known(element, [values.count], values)]
   }
 
   @Sendable private static func eyeLike(_ node: NodeImport) throws -> [ModelValue?] {
@@ -480,6 +486,6 @@ enum ShapeOperators {
     for row in 0..<x.shape[0] {
       for column in 0..<x.shape[1] { values.append(column - row == diagonal ? 1 : 0) }
     }
-    return [node.known(element, x.shape, values)]
+    return [try node.known(element, x.shape, values)]
   }
 }

@@ -11,22 +11,46 @@ package struct CheckpointPolicy: Hashable, Sendable {
   package var keepLast: Int?
   /// Saved after each of so many steps or epochs, and kept for good.
   package var keepEvery: Schedule?
+  /// What `keepEvery` was before the run went on with another: saves nothing any more, but what is
+  /// saved after so many steps or epochs is still kept for good.
+  package var keptBefore: [Schedule] = []
   /// `--every`: in place of the program's schedules of the same action.
   package var schedules: [Schedule] = []
 
   package init() {}
+
+  /// What the run was told before holds where nothing else is said.
+  package mutating func goOn(from earlier: CheckpointPolicy) {
+    keepLast = keepLast ?? earlier.keepLast
+    keepEvery = keepEvery ?? earlier.keepEvery
+    for before in [earlier.keepEvery].compactMap({ $0 }) + earlier.keptBefore
+    where !keptSchedules.contains(where: { $0.intervalText == before.intervalText }) {
+      keptBefore.append(before)
+    }
+    let replaced = schedules.flatMap(\.actions)
+    schedules += earlier.schedules.filter { schedule in
+      !schedule.actions.contains(where: replaced.contains)
+    }
+  }
+
+  /// All whose checkpoints stay; the one that asks for them is the first.
+  var keptSchedules: [Schedule] { [keepEvery].compactMap { $0 } + keptBefore }
 
   // MARK: Metadata
 
   var metadata: [(String, String)] {
     var metadata: [(String, String)] = []
     if let keepLast { metadata.append(("keep_last", String(keepLast))) }
-    if let keepEvery { metadata.append(("keep_every", keepEvery.intervalText)) }
+    let kept = keptSchedules.map(\.intervalText)
+    if kept.count == 1 { metadata.append(("keep_every", kept[0])) }
+    if kept.count > 1 { metadata.append(("keep_every", Self.list(kept))) }
     let texts = schedules.compactMap(\.optionText)
-    if !texts.isEmpty {
-      metadata.append(("every", JSONValue.array(texts.map { .string($0) }).text()))
-    }
+    if !texts.isEmpty { metadata.append(("every", Self.list(texts))) }
     return metadata
+  }
+
+  private static func list(_ texts: [String]) -> String {
+    JSONValue.array(texts.map { .string($0) }).text()
   }
 
   init(_ file: TensorFile, path: String) throws(EnvironmentFailure) {
@@ -38,10 +62,15 @@ package struct CheckpointPolicy: Hashable, Sendable {
       keepLast = count
     }
     if let text = file.metadata("keep_every") {
-      guard let schedule = Schedule(interval: text, [.checkpoint]) else {
-        throw damaged("keep_every")
+      // One stands as it is, several as a list.
+      let parts = try text.hasPrefix("[") ? JSONValue.parse(text, name: path).arrayValue : nil
+      for part in parts ?? [.string(text)] {
+        guard
+          let schedule = part.stringValue.flatMap({ Schedule(interval: $0, [.checkpoint]) })
+        else { throw damaged("keep_every") }
+        if keepEvery == nil { keepEvery = schedule } else { keptBefore.append(schedule) }
       }
-      keepEvery = schedule
+      guard keepEvery != nil else { throw damaged("keep_every") }
     }
     guard let text = file.metadata("every") else { return }
     guard let parts = try JSONValue.parse(text, name: path).arrayValue else {
@@ -93,33 +122,32 @@ struct CheckpointKeeper {
   let policy: CheckpointPolicy
   /// Where one is saved each epoch, because nothing says when.
   let savesEachEpoch: Bool
-  /// That of the run before it went on: what it kept for good is still kept.
-  private let earlier: CheckpointPolicy?
   private let stepsPerEpoch: Int
   /// Oldest first.
   private var rolling: [Int] = []
 
-  init(
-    _ policy: CheckpointPolicy, earlier: CheckpointPolicy?, savesEachEpoch: Bool, stepsPerEpoch: Int
-  ) {
+  init(_ policy: CheckpointPolicy, savesEachEpoch: Bool, stepsPerEpoch: Int) {
     self.policy = policy
-    self.earlier = earlier
     self.savesEachEpoch = savesEachEpoch
     self.stepsPerEpoch = stepsPerEpoch
   }
 
-  /// Whether the policy asks for a checkpoint after `step` steps that is kept for good.
-  func isKept(_ step: Int) -> Bool { isDue(policy.keepEvery, step) }
+  /// Whether the policy asks for a checkpoint after `step` steps; it is kept for good.
+  func isAsked(_ step: Int) -> Bool { policy.keepEvery.map { isDue($0, step) } ?? false }
 
-  private func isDue(_ schedule: Schedule?, _ step: Int) -> Bool {
-    guard let schedule else { return false }
-    return step % schedule.period(stepsPerEpoch: stepsPerEpoch) == 0
+  /// Whether a checkpoint after `step` steps is kept for good.
+  private func isKept(_ step: Int) -> Bool {
+    policy.keptSchedules.contains { isDue($0, step) }
+  }
+
+  private func isDue(_ schedule: Schedule, _ step: Int) -> Bool {
+    step % schedule.period(stepsPerEpoch: stepsPerEpoch) == 0
   }
 
   /// The checkpoints of a run that goes on.
   mutating func adopt(_ steps: [Int]) {
     guard savesEachEpoch || policy.keepLast != nil else { return }
-    rolling = steps.filter { !isKept($0) && !isDue(earlier?.keepEvery, $0) }
+    rolling = steps.filter { !isKept($0) }
   }
 
   /// A checkpoint is there. Returns the steps of those that are to go.

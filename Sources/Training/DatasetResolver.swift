@@ -67,11 +67,7 @@ package struct DatasetResolver: Sendable {
     var folders: [String] = []
     if let directory = dataDirectory { folders += ["\(directory)/\(name)", directory] }
     if let data = environment["GAN_DATA"], !data.isEmpty { folders.append("\(data)/\(name)") }
-    if let cache = environment["XDG_CACHE_HOME"], !cache.isEmpty {
-      folders.append("\(cache)/swift-gan/\(name)")
-    } else if let home = environment["HOME"], !home.isEmpty {
-      folders.append("\(home)/.cache/swift-gan/\(name)")
-    }
+    if let cache = userCacheFolder(environment) { folders.append("\(cache)/\(name)") }
     return folders
   }
 

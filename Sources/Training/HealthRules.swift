@@ -40,6 +40,20 @@ struct FlatLossRule: Sendable {
   }
 }
 
+/// The mean of what is reported in a block of steps.
+private struct BlockMean {
+  private var sum = 0.0
+  private(set) var count = 0
+
+  /// Nil where nothing was reported.
+  var value: Double? { count > 0 ? sum / Double(count) : nil }
+
+  mutating func add(_ value: Double) {
+    sum += value
+    count += 1
+  }
+}
+
 /// A discriminator that wins or loses outright.
 struct DuelRule: Sendable {
   /// Losses are looked at in means over this many steps, because those of single batches jump.
@@ -63,11 +77,13 @@ struct DuelRule: Sendable {
   static let over = -0.2...0.9
 
   let duel: TrainingRoles.Duel
-  private var sums: (judge: Double, maker: Double, count: Int) = (0, 0, 0)
+  private var judgeMean = BlockMean()
+  /// Of the same steps; of fewer ones where the generator's losses are reported in some of them only.
+  private var makerMean = BlockMean()
   private var winning = 0
   private var losing = 0
   /// The generator's mean loss in the first block of those in which the discriminator has been winning.
-  private var makerFirst = 0.0
+  private var makerFirst: Double?
   private var told: HealthEvent.Kind?
 
   init(_ duel: TrainingRoles.Duel) { self.duel = duel }
@@ -76,12 +92,11 @@ struct DuelRule: Sendable {
     _ reports: [(name: String, value: Double)]
   ) -> (HealthEvent.Kind, RuleFinding)? {
     guard let judge = Self.sum(duel.judgeReports, reports) else { return nil }
-    sums.judge += judge
-    sums.maker += Self.sum(duel.makerReports, reports) ?? 0
-    sums.count += 1
-    guard sums.count == Self.block else { return nil }
-    defer { sums = (0, 0, 0) }
-    return note(judge: sums.judge / Double(sums.count), maker: sums.maker / Double(sums.count))
+    judgeMean.add(judge)
+    if let maker = Self.sum(duel.makerReports, reports) { makerMean.add(maker) }
+    guard judgeMean.count == Self.block, let mean = judgeMean.value else { return nil }
+    defer { (judgeMean, makerMean) = (BlockMean(), BlockMean()) }
+    return note(judge: mean, maker: makerMean.value)
   }
 
   /// Nil where one of them is not reported in this step.
@@ -96,19 +111,21 @@ struct DuelRule: Sendable {
     return sum
   }
 
+  /// The means of a block; nil for a generator of which nothing was reported in it.
   private mutating func note(
-    judge: Double, maker: Double
+    judge: Double, maker: Double?
   ) -> (HealthEvent.Kind, RuleFinding)? {
     let standing = duel.judgeScale.standing(judge)
-    let makerStanding = duel.makerScale.map { $0.standing(maker) }
+    let makerStanding = maker.flatMap { loss in duel.makerScale?.standing(loss) }
     if let told, Self.over.contains(standing) {
       self.told = nil
       (winning, losing) = (0, 0)
       return (told, .ended("\(duel.judge) and \(duel.maker) are in balance again"))
     }
     let wins = standing >= Self.wins && (makerStanding ?? 0) <= 0
-    if wins, winning == 0 { makerFirst = maker }
-    winning = wins && maker >= Self.fall * makerFirst ? winning + 1 : 0
+    if winning == 0 { makerFirst = nil }
+    if wins { makerFirst = makerFirst ?? maker }
+    winning = wins && !hasFallen(maker) ? winning + 1 : 0
     let loses =
       makerStanding.map { standing <= Self.loses && $0 >= Self.makerWins }
       ?? (standing <= Self.losesAlone)
@@ -120,15 +137,22 @@ struct DuelRule: Sendable {
     return (kind, .began(message(kind, judge, maker, steps: needed * Self.block)))
   }
 
+  /// Whether the generator has caught up since the discriminator has been winning.
+  private func hasFallen(_ maker: Double?) -> Bool {
+    guard let maker, let makerFirst else { return false }
+    return maker < Self.fall * makerFirst
+  }
+
   private func message(
-    _ kind: HealthEvent.Kind, _ judge: Double, _ maker: Double, steps: Int
+    _ kind: HealthEvent.Kind, _ judge: Double, _ maker: Double?, steps: Int
   ) -> String {
-    let losses =
+    var losses =
       "its loss (\(duel.judgeReports.joined(separator: " + "))) is \(numberText(judge)), at chance "
       + numberText(duel.judgeScale.chance)
-      + (duel.makerReports.isEmpty
-        ? ""
-        : "; that of \(duel.maker) (\(duel.makerReports.joined(separator: " + "))) is \(numberText(maker))")
+    if let maker, !duel.makerReports.isEmpty {
+      let names = duel.makerReports.joined(separator: " + ")
+      losses += "; that of \(duel.maker) (\(names)) is \(numberText(maker))"
+    }
     switch kind {
     case .discriminatorWins:
       return

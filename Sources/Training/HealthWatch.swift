@@ -28,7 +28,10 @@ final class HealthWatch {
   private let updated: [[String]]
   private let snapshot: StateSnapshot
   private let copies: Bool
-  private var interval = 0
+  /// Of each network, the periods of the `every` blocks that update it.
+  private let periods: [String: [Int]]
+  /// Known from the first step on.
+  private var moments: MeasureMoments?
   private var monitor: HealthMonitor
   private var log: AppendLog?
   /// The networks that are measured when the step that runs is done.
@@ -44,6 +47,7 @@ final class HealthWatch {
     let program = session.program
     roles = TrainingRoles(train.variants.last ?? train.graph, program)
     updated = train.variants.map { TrainingRoles.learners(of: $0, program) }
+    periods = MeasureMoments.periods(train, updated: updated)
     snapshot = StateSnapshot(program)
     copies = StateSnapshot.byteCount(program) <= Self.mostBytes
     monitor = HealthMonitor(roles, makers: Self.makers(program, roles))
@@ -113,14 +117,15 @@ final class HealthWatch {
   /// state that is not finite.
   func prepare(step: Int, blocks: Int) throws -> (name: String, value: Double)? {
     measured = []
-    if startedAt == nil {
-      startedAt = step
-      interval = try Self.interval(session)
-    }
-    let isDue = step % interval == 0
-    guard copies, isDue || step == startedAt else { return nil }
+    if startedAt == nil { startedAt = step }
+    let moments =
+      try self.moments ?? MeasureMoments(interval: Self.interval(session), periods: periods)
+    self.moments = moments
+    let learners = updated.indices.contains(blocks) ? updated[blocks] : []
+    let due = learners.filter { moments.isDue($0, step: step) }
+    guard copies, moments.isMultiple(step) || step == startedAt || !due.isEmpty else { return nil }
     if let bad = try snapshot.take(session, step: step) { return bad }
-    if isDue, updated.indices.contains(blocks) { measured = updated[blocks] }
+    measured = due
     return nil
   }
 
@@ -226,6 +231,39 @@ final class HealthWatch {
     let checkpoint = try Checkpoint(path: path)
     try checkpoint.restore(session, path: path)
     _ = try snapshot.take(session, step: checkpoint.step)
+  }
+}
+
+/// In which steps what a step does to a network is measured: the first one at or after each multiple of the interval that
+/// updates it. A function of the step alone, so that a run that goes on measures where the whole one does.
+struct MeasureMoments {
+  let interval: Int
+  /// Of each network that not every step updates, the periods of the blocks that do.
+  let periods: [String: [Int]]
+
+  /// The periods of the networks that are updated in `every` blocks only; `updated` are the networks that each variant of the
+  /// step updates.
+  static func periods(_ train: TrainProgram, updated: [[String]]) -> [String: [Int]] {
+    var periods: [String: [Int]] = [:]
+    for schedule in train.schedules {
+      guard let block = schedule.block, updated.indices.contains(1 << block) else { continue }
+      for network in updated[1 << block] where !updated[0].contains(network) {
+        // Blocks that compute are due by steps, whatever an epoch has of them.
+        periods[network, default: []].append(schedule.period(stepsPerEpoch: 1))
+      }
+    }
+    return periods
+  }
+
+  func isMultiple(_ step: Int) -> Bool { step % interval == 0 }
+
+  /// Whether a network is measured in the step after `step` steps.
+  func isDue(_ network: String, step: Int) -> Bool {
+    let periods = self.periods[network] ?? [1]
+    guard periods.contains(where: { (step + 1) % $0 == 0 }) else { return false }
+    // The step before that updated it, as in RunSchedule.blocks; none before the first one.
+    let last = periods.map { step / $0 * $0 - 1 }.max() ?? -1
+    return last < 0 || last / interval < step / interval
   }
 }
 

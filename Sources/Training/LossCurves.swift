@@ -1,6 +1,6 @@
-// The reported scalars over the steps, kept for plots in bounded memory: each point is the mean
-// of a run of steps, and when there are too many points, neighbours are merged and the runs become
-// twice as long.
+// The reported scalars over the steps, kept for plots in bounded memory: each point is the mean of
+// what was reported in a run of steps, and when there are too many points, runs become twice as long.
+// A scalar that is reported rarely keeps its points until a run is longer than its pauses.
 
 import Basics
 import Formats
@@ -11,8 +11,21 @@ package struct LossCurves: Sendable {
   private struct Curve {
     var name: String
     var points: [(x: Double, y: Double)] = []
-    var sum = 0.0
-    var count = 0
+    /// The run of steps that is not over: its number, its last step and the sum of what it brought.
+    var open: (run: Int, step: Int, sum: Double, count: Int)?
+
+    /// The points, and what the open run has brought so far.
+    var allPoints: [(x: Double, y: Double)] {
+      var closed = self
+      closed.close()
+      return closed.points
+    }
+
+    mutating func close() {
+      guard let open else { return }
+      points.append((x: Double(open.step), y: open.sum / Double(open.count)))
+      self.open = nil
+    }
   }
 
   private var curves: [Curve]
@@ -32,7 +45,7 @@ package struct LossCurves: Sendable {
   }
 
   package var series: [LinePlot.Series] {
-    curves.map { LinePlot.Series(name: $0.name, points: $0.points) }
+    curves.map { LinePlot.Series(name: $0.name, points: $0.allPoints) }
   }
 
   /// Adds the line of one step. Values that are missing or not finite leave a gap.
@@ -41,28 +54,41 @@ package struct LossCurves: Sendable {
     add(step: step) { line[$0]?.doubleValue }
   }
 
+  /// The number of the run of steps, counted from 1, that a step is in.
+  private func run(of step: Int) -> Int { (step - 1) / stepsPerPoint }
+
   /// Adds the values of one step by the curves' names.
   package mutating func add(step: Int, _ value: (String) -> Double?) {
     for index in curves.indices {
       guard let value = value(curves[index].name), value.isFinite else { continue }
-      curves[index].sum += value
-      curves[index].count += 1
-      if step % stepsPerPoint == 0 || curves[index].count >= stepsPerPoint {
-        let mean = curves[index].sum / Double(curves[index].count)
-        curves[index].points.append((x: Double(step), y: mean))
-        curves[index].sum = 0
-        curves[index].count = 0
+      if let open = curves[index].open, open.run == run(of: step) {
+        curves[index].open = (open.run, step, open.sum + value, open.count + 1)
+      } else {
+        curves[index].close()
+        curves[index].open = (run(of: step), step, value, 1)
       }
     }
     if curves.contains(where: { $0.points.count > Self.mostPoints }) { thin() }
   }
 
+  /// Runs become twice as long; points of one run become one, at the last of their steps.
   private mutating func thin() {
     stepsPerPoint *= 2
     for index in curves.indices {
-      let points = curves[index].points
-      curves[index].points = stride(from: 0, to: points.count - 1, by: 2).map {
-        (x: points[$0 + 1].x, y: (points[$0].y + points[$0 + 1].y) / 2)
+      var runs: [[(x: Double, y: Double)]] = []
+      for point in curves[index].points {
+        if let last = runs.last?.last, run(of: Int(last.x)) == run(of: Int(point.x)) {
+          runs[runs.count - 1].append(point)
+        } else {
+          runs.append([point])
+        }
+      }
+      curves[index].points = runs.map { points in
+        (x: points[points.count - 1].x, y: points.reduce(0) { $0 + $1.y } / Double(points.count))
+      }
+      if let open = curves[index].open {
+        let run = run(of: open.step)
+        curves[index].open?.run = run
       }
     }
   }

@@ -149,6 +149,8 @@ extension TrainingEnd {
     case .finished: return true
     case .interrupted: report.isInterrupted = true
     case .died(let death): report.death = death
+    // Thrown by the loop, not returned.
+    case .failed: break
     }
     return false
   }

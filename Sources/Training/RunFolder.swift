@@ -19,6 +19,20 @@ package final class RunFolder {
 
   package init(path: String) { self.path = path }
 
+  /// Taken for as long as a run writes to the folder, so that no other one does. Nil where the folder
+  /// is not there or its file system has no locks: then nothing is known of other runs.
+  package func lock() throws(EnvironmentFailure) -> FileLock? {
+    switch FileLock.attempt("\(path)/.lock") {
+    case .taken(let lock): return lock
+    case .unavailable: return nil
+    case .held:
+      throw EnvironmentFailure(
+        "a run is going on in '\(path)'",
+        help: "wait for its end or interrupt it, which saves a checkpoint; then go on with it by "
+          + "--resume \(path)")
+    }
+  }
+
   /// A folder for a new run. One that holds a run already is refused, so that nothing is lost.
   package static func create(_ path: String) throws(EnvironmentFailure) -> RunFolder {
     guard !FileIO.exists("\(path)/log.jsonl"), !FileIO.exists("\(path)/checkpoints") else {

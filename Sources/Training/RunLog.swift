@@ -39,12 +39,18 @@ package final class RunLog: TrainingObserver {
     guard step > 0, FileIO.exists(folder.logPath) else { return [] }
     let bytes = try FileIO.read(folder.logPath)
     var kept: [(bytes: ArraySlice<UInt8>, value: JSONValue)] = []
-    for line in bytes.split(separator: UInt8(ascii: "\n")) {
-      // A last line cut short by a crash is no line.
+    let lines = bytes.split(separator: UInt8(ascii: "\n"))
+    for (index, line) in lines.enumerated() {
       guard let value = try? JSONValue.parse(Array(line), name: folder.logPath),
-        let number = value["step"]?.intValue, number <= step
-      else { continue }
-      kept.append((line, value))
+        let number = value["step"]?.intValue
+      else {
+        // A last line cut short by a crash is no line.
+        if index == lines.count - 1 { break }
+        throw EnvironmentFailure(
+          "\(folder.logPath): line \(index + 1) is no step of a run",
+          help: "mend or remove the line to go on with the run; nothing has been changed")
+      }
+      if number <= step { kept.append((line, value)) }
     }
     return kept
   }

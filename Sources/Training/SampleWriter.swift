@@ -11,6 +11,8 @@ package final class SampleWriter {
   private let folder: RunFolder
   private let data: any BatchSupplier
   private var animation: AnimatedGIFWriter?
+  private var warning: String?
+  private var hasWarned = false
   private var drawers: [(name: String?, drawer: SampleDrawer)] = []
 
   package init(
@@ -33,7 +35,7 @@ package final class SampleWriter {
     let path = "\(folder.samples)/\(name).\(grid == nil ? "npy" : "png")"
     if let grid {
       try FileIO.writeAtomically(try PNG.encode(grid), to: path)
-      if sample.name == nil { try animate { grid } }
+      if sample.name == nil { animate(grid) }
     } else {
       let array = NPYArray(shape: drawn.shape, floats: drawn.values)
       try FileIO.writeAtomically(try array.encode(), to: path)
@@ -69,7 +71,35 @@ package final class SampleWriter {
 
   private var animationPath: String { "\(folder.path)/samples.gif" }
 
-  private func animate(_ grid: () throws -> Image) throws {
+  /// What went wrong with the animation, which is no reason to end a run; said once.
+  package func takeWarning() -> String? {
+    defer { warning = nil }
+    return warning
+  }
+
+  private func warn(_ text: String) {
+    if !hasWarned { warning = text }
+    hasWarned = true
+  }
+
+  /// A file that was moved away or changed is begun anew.
+  private func animate(_ grid: Image) {
+    do { try offer { grid } } catch {
+      let reason = (error as? EnvironmentFailure)?.message ?? "\(error)"
+      guard let animation, !animation.canContinue(with: grid) else {
+        return warn("the animation lacks a frame: \(reason)")
+      }
+      self.animation = nil
+      do {
+        try offer { grid }
+        warn("the animation begins anew: \(reason)")
+      } catch {
+        warn("there is no animation: \(reason)")
+      }
+    }
+  }
+
+  private func offer(_ grid: () throws -> Image) throws {
     if animation == nil {
       animation = AnimatedGIFWriter(path: animationPath, limit: Self.animationLimit)
     }
@@ -77,15 +107,33 @@ package final class SampleWriter {
   }
 
   /// On resume: pictures of later steps are removed and the animation is made again of those that
-  /// stay.
+  /// stay. Pictures that are no samples of the program are the user's own.
   package func rewind(toStep step: Int, stepsPerEpoch: Int) throws {
-    let drawn = try Self.drawn(in: folder, stepsPerEpoch: stepsPerEpoch)
-    for file in drawn where file.step > step { try FileIO.remove(file.path) }
-    if FileIO.exists(animationPath) { try FileIO.remove(animationPath) }
-    for file in drawn where file.step <= step && file.name == nil && file.path.hasSuffix(".png") {
-      // A picture that someone has changed is no reason not to go on.
-      try? animate { try PNG.decode(try FileIO.read(file.path), name: file.path) }
+    let names = session.program.samples.map(\.name)
+    let drawn = try Self.drawn(in: folder, stepsPerEpoch: stepsPerEpoch).filter {
+      names.contains($0.name)
     }
+    for file in drawn where file.step > step { try FileIO.remove(file.path) }
+    // Whatever is in its place: a new one is written over it, or cannot be, which is then said.
+    try? FileIO.remove(animationPath)
+    let frames = drawn.filter {
+      $0.step <= step && $0.name == nil && $0.path.hasSuffix(".png")
+    }
+    guard let newest = frames.last.flatMap({ try? Self.picture($0.path) }) else { return }
+    for file in frames {
+      // A picture that someone has changed is no reason not to go on: it is left out.
+      try? offer {
+        let picture = try Self.picture(file.path)
+        guard picture.width == newest.width, picture.height == newest.height,
+          picture.channels == newest.channels
+        else { throw EnvironmentFailure("'\(file.path)' is not of the newest picture's kind") }
+        return picture
+      }
+    }
+  }
+
+  private static func picture(_ path: String) throws -> Image {
+    try PNG.decode(try FileIO.read(path), name: path)
   }
 
   /// A file of `samples`, read from its name: `epoch-0003.png`, `NAME-step-00000200.png`.
@@ -106,7 +154,9 @@ package final class SampleWriter {
     where file.hasSuffix(".png") || file.hasSuffix(".npy") {
       let parts = file.dropLast(4).split(separator: "-")
       guard parts.count >= 2, let number = Int(parts[parts.count - 1]),
-        let step = step(number, of: parts[parts.count - 2], stepsPerEpoch)
+        let step = step(number, of: parts[parts.count - 2], stepsPerEpoch),
+        parts[parts.count - 1]
+          == RunFolder.padded(number, parts[parts.count - 2] == "epoch" ? 4 : 8)
       else { continue }
       let name = parts.dropLast(2).joined(separator: "-")
       files.append(

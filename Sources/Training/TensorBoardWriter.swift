@@ -2,15 +2,16 @@
 // grids as pictures, health events and the program as texts. One event file a process; a run that
 // goes on begins another, whose first record says from which step on earlier files do not count.
 //
-// A scalar has at most some ten thousand points, each the mean of so many steps as that takes:
-// TensorBoard shows a thousand, and a record a step would cost a short step more than it is worth.
+// A scalar's points are the means of more and more steps: one at first, and twice as many after each
+// five thousand points. TensorBoard shows a thousand, and a record a step would cost a short step more
+// than it is worth.
 
 import Basics
 import Elaboration
 import Formats
 
 package final class TensorBoardWriter: TrainingObserver {
-  private static let mostPoints = 10_000
+  private static let pointsPerWidth = 5000
 
   private struct Mean {
     var name: String
@@ -19,7 +20,6 @@ package final class TensorBoardWriter: TrainingObserver {
   }
 
   private var file: AppendLog?
-  private var stepsPerPoint = 1
   private var examplesPerStep: Int?
   private var unit = ""
   private var means: [Mean] = []
@@ -34,7 +34,6 @@ package final class TensorBoardWriter: TrainingObserver {
     let path = try Self.unusedPath(in: run.folder.tensorBoard, at: secondsSince1970())
     file = try AppendLog(path: path, fresh: true)
     step = run.startStep
-    stepsPerPoint = max(1, (run.totalSteps - 1) / Self.mostPoints + 1)
     examplesPerStep = run.program.examplesPerStep
     unit = run.program.exampleUnit
     means = run.train.reports.map { Mean(name: $0) }
@@ -92,7 +91,14 @@ package final class TensorBoardWriter: TrainingObserver {
       means[index].sum += value.value
       means[index].count += 1
     }
-    if step % stepsPerPoint == 0 { try writeMeans() }
+    if step % Self.stepsPerPoint(step) == 0 { try writeMeans() }
+  }
+
+  /// How many steps a point is the mean of: 1, 2, 4, … for 5000 points each. A function of the step, so that a run that goes
+  /// on has the points of one that never stopped.
+  static func stepsPerPoint(_ step: Int) -> Int {
+    let widths = (step - 1) / pointsPerWidth + 1
+    return 1 << (Int.bitWidth - 1 - widths.leadingZeroBitCount)
   }
 
   private func writeMeans() throws {

@@ -161,7 +161,7 @@ package protocol TrainingObserver: AnyObject {
   /// Files are to be brought up to date: about once a second, at the end of each epoch, and `durably` before a checkpoint
   /// and at the end.
   func flush(durably: Bool) throws
-  /// The run is over, with what it ended in; not called where an error ends it.
+  /// The run is over, with what it ended in. Where that is an error, what is thrown here is not told.
   func end(_ end: TrainingEnd) throws
 }
 
@@ -175,6 +175,8 @@ package enum TrainingEnd: Sendable {
   case finished
   case interrupted(checkpoint: String)
   case died(TrainingDeath)
+  /// An error ended the run, with its message: told to observers alone, as far as they can still hear it.
+  case failed(String)
 }
 
 /// A run that ended because a value was infinite or NaN. No checkpoint of such a state is ever

@@ -10,8 +10,6 @@ package struct TrainingOptions: Sendable {
   package var length: TrainProgram.Length?
   /// When checkpoints are saved and which stay; its schedules replace those of an action.
   package var policy = CheckpointPolicy()
-  /// That of the run that goes on.
-  package var earlierPolicy: CheckpointPolicy?
   /// How many bytes there are at a path; nil where that is not known.
   package var freeSpace: @Sendable (String) -> Int? = FreeSpace.bytes
   /// Looks at every computed value of every step for infinities and NaN. Slow.
@@ -43,6 +41,8 @@ package final class TrainingLoop {
   private var lastCheckpoint: (step: Int, path: String)?
   private var keeper: CheckpointKeeper
   private let space: CheckpointSpace
+  /// What the steps ask for batches.
+  private let supplier: WatchedSupplier
   private var epochBegan = 0.0
   private var lastFlush = 0.0
   private let times = RunTimes()
@@ -61,6 +61,7 @@ package final class TrainingLoop {
     self.train = train
     self.feeder = feeder
     batches = try BatchPrefetcher(feeder)
+    supplier = WatchedSupplier(batches)
     self.folder = folder
     self.options = options
     log = RunLog(folder: folder, reports: train.reports)
@@ -70,8 +71,7 @@ package final class TrainingLoop {
     schedule = RunSchedule(
       train, session.program, replacing: options.policy.schedules, stepsPerEpoch: stepsPerEpoch)
     keeper = CheckpointKeeper(
-      options.policy, earlier: options.earlierPolicy, savesEachEpoch: !schedule.hasCheckpoints,
-      stepsPerEpoch: stepsPerEpoch)
+      options.policy, savesEachEpoch: !schedule.hasCheckpoints, stepsPerEpoch: stepsPerEpoch)
     space = CheckpointSpace(source, free: options.freeSpace)
     health = HealthWatch(session, train, feeder: feeder, folder: folder)
     step = startStep
@@ -129,14 +129,31 @@ package final class TrainingLoop {
     } catch let death as TrainingDeath {
       end = .died(death)
       try tell(.health(try diagnosis(of: death)))
-    } catch var failure as EnvironmentFailure {
-      // Whatever could not be written or read: what there is to go on from.
-      failure.help = failure.help ?? CheckpointSpace.help(lastCheckpoint?.path, folder.path)
+    } catch {
+      let failure = withWayOn(error)
+      // As far as they can: what is on the disk says how the run ended.
+      let message = (failure as? EnvironmentFailure)?.message ?? "\(failure)"
+      for observer in observers { try? observer.end(.failed(message)) }
       throw failure
     }
     try flush(durably: true)
     try toObservers { try $0.end(end) }
     return end
+  }
+
+  /// Whatever could not be written or read: what there is to go on from. Where it is a batch that
+  /// cannot be read, the steps done are saved.
+  private func withWayOn(_ error: any Error) -> any Error {
+    guard var failure = error as? EnvironmentFailure else { return error }
+    // A step's kernels run when all its batches are there, so the states are those after `step` steps.
+    let isSaved = supplier.hasFailed && step > 0 && (try? saveCheckpoint()) != nil
+    let wayOn = CheckpointSpace.help(lastCheckpoint?.path, folder.path)
+    if isSaved, let help = failure.help, let wayOn {
+      failure.help = "\(help); \(wayOn)"
+    } else {
+      failure.help = failure.help ?? wayOn
+    }
+    return failure
   }
 
   /// What is known of the death of the run.
@@ -166,7 +183,7 @@ package final class TrainingLoop {
         throw death(bad)
       }
       let outcome = try session.runStep(
-        clock, blocks: blocks, data: batches, checkingFinite: options.checksFinite)
+        clock, blocks: blocks, data: supplier, checkingFinite: options.checksFinite)
       if let end = try finishStep(clock, outcome, seconds: monotonicSeconds() - started) {
         return end
       }
@@ -177,6 +194,7 @@ package final class TrainingLoop {
   /// What a run that was stopped left behind is brought to the state after `step` steps.
   private func prepareToGoOn() throws {
     try writer.rewind(toStep: step, stepsPerEpoch: stepsPerEpoch)
+    try tellOfAnimation()
     keeper.adopt(try folder.checkpointSteps().filter { $0 <= step })
   }
 
@@ -230,12 +248,13 @@ package final class TrainingLoop {
 
   private func finish() throws -> TrainingEnd {
     _ = try saveCheckpoint()
-    for sample in session.program.samples {
-      try draw(sample, label: "final")
-    }
+    // Before the last pictures, which matter less.
     try FileIO.writeAtomically(
       try Weights.encode(session, of: CarriedProgram(source)),
       to: "\(folder.path)/weights.safetensors")
+    for sample in session.program.samples {
+      try draw(sample, label: "final")
+    }
     return .finished
   }
 
@@ -256,7 +275,7 @@ package final class TrainingLoop {
         try draw(sample, label: label)
       }
     }
-    if due.contains(where: { $0.actions.contains(.checkpoint) }) || keeper.isKept(step) {
+    if due.contains(where: { $0.actions.contains(.checkpoint) }) || keeper.isAsked(step) {
       try rollCheckpoint()
     }
   }
@@ -266,6 +285,11 @@ package final class TrainingLoop {
     let drawn = try writer.write(sample, label: label, step: step)
     times.samples += monotonicSeconds() - began
     try tell(.sample(drawn))
+    try tellOfAnimation()
+  }
+
+  private func tellOfAnimation() throws {
+    if let warning = writer.takeWarning() { try tell(.warning(warning)) }
   }
 
   // MARK: Files
@@ -290,5 +314,24 @@ package final class TrainingLoop {
   private func rollCheckpoint() throws {
     _ = try saveCheckpoint()
     for old in keeper.saved(step) { try? FileIO.remove(folder.checkpointPath(step: old)) }
+  }
+}
+
+/// Passes batches on and remembers whether one could not be had.
+private final class WatchedSupplier: BatchSupplier {
+  private let supplier: any BatchSupplier
+  private(set) var hasFailed = false
+
+  init(_ supplier: any BatchSupplier) { self.supplier = supplier }
+
+  func fill(
+    source: String, batch: Int, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(EnvironmentFailure) {
+    do throws(EnvironmentFailure) {
+      try supplier.fill(source: source, batch: batch, into: buffer)
+    } catch {
+      hasFailed = true
+      throw error
+    }
   }
 }

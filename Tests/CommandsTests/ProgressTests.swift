@@ -71,6 +71,33 @@ import Training
     #expect(alarmed.text(width: 120).hasSuffix("! discriminator wins"))
   }
 
+  @Test func theAlarmIsTheLastOneThatStands() {
+    func event(_ kind: HealthEvent.Kind, _ subject: String, isOver: Bool = false) -> HealthEvent {
+      var event = HealthEvent(kind, step: 1, message: "m")
+      event.subject = subject
+      event.isOver = isOver
+      return event
+    }
+    let events = [
+      event(.collapse, ""), event(.flatLoss, "a"), event(.flatLoss, "b"),
+      event(.discriminatorWins, "d"), event(.flatLoss, "a", isOver: true),
+    ]
+    var alarms = ProgressAlarms()
+    #expect(alarms.last == nil)
+    for event in events { alarms.note(event) }
+    // A run that goes on has those of its log.
+    var kept = ProgressAlarms(kept: events.map(\.logLine) + [["step": 1, "epoch": 0]])
+    for next in [
+      (event(.collapse, "other", isOver: true), "discriminator wins"),
+      (event(.discriminatorWins, "d", isOver: true), "flat loss"),
+      (event(.flatLoss, "b", isOver: true), "collapse"), (event(.collapse, "", isOver: true), nil),
+    ] as [(HealthEvent, String?)] {
+      alarms.note(next.0)
+      kept.note(next.0)
+      #expect(alarms.last == next.1 && kept.last == next.1)
+    }
+  }
+
   @Test func columnsOfCharacters() {
     #expect(TextColumns.count("abc") == 3)
     #expect(TextColumns.count("判别器") == 6)

@@ -212,6 +212,7 @@ private let steps: [Wrong] = [
   Wrong(step("report nothing"), "name.unknown@5:8"),
   Wrong(step("let a = d(x)\nreport a"), "report.scalar@6:8"),
   Wrong(step("let a = mean(x)\nreport a, a"), "report.duplicate@6:11"),
+  Wrong(step("let event = mean(x)\nreport event"), "report.reserved@6:8"),
   Wrong(step("repeat 0 { let a = 1 }"), "argument.value@5:8"),
   Wrong(step("repeat 2.5 { let a = 1 }"), "type.integer@5:8"),
   Wrong(step("every 0 steps { checkpoint }"), "argument.value@5:7"),

@@ -137,6 +137,27 @@ import Testing
     }
   }
 
+  @Test func aLockIsHeldOnce() throws {
+    try withFolder { folder in
+      let path = folder + "/.lock"
+      // Left behind by a killed process.
+      try FileIO.writeAtomically("", to: path)
+      guard case .taken(let lock) = FileLock.attempt(path) else {
+        Issue.record("a free lock was not taken")
+        return
+      }
+      if case .held = FileLock.attempt(path) {} else { Issue.record("a lock was taken twice") }
+      lock.release()
+      lock.release()
+      #expect(!FileIO.exists(path))
+      if case .taken = FileLock.attempt(path) {} else { Issue.record("the lock is still held") }
+      if case .unavailable = FileLock.attempt(folder + "/none/.lock") {
+      } else {
+        Issue.record("a lock in a folder that is not there")
+      }
+    }
+  }
+
   @Test func createsFolders() throws {
     try withFolder { folder in
       try FileIO.createDirectory(folder + "/a/b/c/")

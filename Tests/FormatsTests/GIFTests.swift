@@ -232,6 +232,24 @@ import Testing
     }
   }
 
+  @Test func knowsWhetherItCanGoOn() throws {
+    try withFolder { folder in
+      let path = folder + "/a.gif"
+      let image = Image(width: 2, height: 1, channels: 1, pixels: [1, 2])
+      let other = Image(width: 1, height: 2, channels: 1, pixels: [1, 2])
+      var writer = AnimatedGIFWriter(path: path)
+      #expect(writer.canContinue(with: other))
+      try writer.append(image)
+      #expect(writer.canContinue(with: image) && !writer.canContinue(with: other))
+      try FileIO.writeAtomically("short", to: path)
+      #expect(!writer.canContinue(with: image))
+      #expect(throws: EnvironmentFailure.self) { try writer.append(image) }
+      #expect(try FileIO.read(path) == Array("short".utf8))
+      try FileIO.remove(path)
+      #expect(!writer.canContinue(with: image))
+    }
+  }
+
   @Test func theScannerNeverTraps() throws {
     try withFolder { folder in
       let image = Image(width: 4, height: 3, channels: 1, pixels: randomBytes(12))

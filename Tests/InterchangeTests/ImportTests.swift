@@ -5,6 +5,7 @@ import Formats
 import GraphIR
 import Interchange
 import Operators
+import TestSupport
 import Testing
 
 @Suite struct ImportTests {
@@ -49,6 +50,95 @@ import Testing
     #expect(GraphPrinter.text(found.graph).utf8.count < 2000)
     let y = try found.evaluate(["x": [1, 0, 0, 0, 0, 1]])[0]
     #expect(y.shape == [2, 20] && y.values[1] == 4 && y.values[20] == 82)
+  }
+
+  /// Nothing keeps names in a model apart: neither nodes of one name nor an initialiser that is
+  /// called as a table of a node share weights.
+  @Test func keepsWeightsOfEqualNamesApart() throws {
+    func channels(_ name: String, _ value: (Int) -> Float) -> ONNXTensor {
+      ONNXTensor(name: name, shape: [20], floats: (0..<20).map(value))
+    }
+    let epsilon = ONNXAttribute("epsilon", .float(0))
+    let found = try imported(
+      model(
+        [
+          ONNXNode(
+            "BatchNormalization", name: "bn", inputs: ["x", "a", "zero", "zero", "one"],
+            outputs: ["h"], attributes: [epsilon]),
+          ONNXNode(
+            "BatchNormalization", name: "bn", inputs: ["h", "b", "zero", "zero", "one"],
+            outputs: ["k"], attributes: [epsilon]),
+          ONNXNode("Add", inputs: ["k", "bn.scale"], outputs: ["y"]),
+        ], inputs: [("x", [.value(1), .value(20)])],
+        initializers: [
+          channels("a") { Float($0 + 1) }, channels("b") { Float(50 - $0) },
+          channels("zero") { _ in 0 }, channels("one") { _ in 1 },
+          channels("bn.scale") { Float(3 * $0) },
+        ]))
+    #expect(found.weights.map(\.name) == ["bn.scale", "bn_1.scale", "bn.scale_2"])
+    let y = try found.evaluate(["x": [Double](repeating: 1, count: 20)])[0]
+    let expected: [Double] = (0..<20).map { (i: Int) -> Double in Double((i + 1) * (50 - i) + 3 * i)
+    }
+    #expect(y.values == expected)
+  }
+
+  /// Where a plain formula overflows, cancels or rounds twice.
+  @Test(
+    arguments: [
+      (
+        "Sinh", [1e-4, 0.5, 10, 20, 40, -20],
+        [9.9999998e-05, 0.52109531, 11013.233, 2.425826e+08, 1.1769263e+17, -2.425826e+08]
+      ),
+      (
+        "Asinh", [1e-6, -1e-4, 0.25, -0.75, 20, -1000],
+        [1e-06, -9.9999997e-05, 0.24746646, -0.69314718, 3.6895039, -7.6009027]
+      ),
+      (
+        "Atanh", [1e-6, -1e-4, 0.25, -0.75, 0.5, 0.875],
+        [1e-06, -9.9999998e-05, 0.25541281, -0.97295507, 0.54930614, 1.3540251]
+      ),
+      (
+        "Round", [0.49999997, -0.49999997, 0.5, 1.5, -2.5, 8_388_607], [0, 0, 0, 2, -2, 8_388_607]
+      ),
+    ] as [(String, [Double], [Double])])
+  func keepsDigits(_ op: String, _ inputs: [Double], _ expected: [Double]) throws {
+    let found = try imported(model([ONNXNode(op, inputs: ["x"], outputs: ["y"])]))
+    // Inputs are the numbers that f32 has.
+    let y = try found.evaluate(["x": inputs.map { Double(Float($0)) }])[0].values
+    for (value, wanted) in zip(y, expected) {
+      #expect(abs(value - wanted) <= 1e-6 * abs(wanted), "\(op): \(value), not \(wanted)")
+    }
+  }
+
+  @Test func raisesToPowers() throws {
+    let whole = try imported(
+      model(
+        [ONNXNode("Pow", inputs: ["base", "exponent"], outputs: ["y"])], inputs: [],
+        initializers: [
+          ONNXTensor(name: "base", shape: [5], integers: [2, -1, 3, -3, 7]),
+          ONNXTensor(name: "exponent", shape: [5], integers: [-1, -1, 2, 3, 0]),
+        ]))
+    #expect(try whole.evaluate([:])[0].values == [0, -1, 9, -27, 1])
+    // An exponent of more axes than the base gives them to the result.
+    let square = try imported(
+      model(
+        [ONNXNode("Pow", inputs: ["x", "two"], outputs: ["y"])],
+        initializers: [ONNXTensor(name: "two", shape: [1, 1, 1], floats: [2])]))
+    let y = try square.evaluate(["x": [1, 2, 3, 4, 5, 6]])[0]
+    #expect(y.shape == [1, 2, 3] && y.values == [1, 4, 9, 16, 25, 36])
+  }
+
+  /// The README names each operator once, in order.
+  @Test func listsTheOperators() throws {
+    let bytes = try Places.bytes("Sources/Interchange/README.md")
+    let text = String(decoding: bytes, as: UTF8.self)
+    let start = try #require(text.firstRange(of: "## Operators\n")).upperBound
+    let end = try #require(text[start...].firstRange(of: "\n## ")).lowerBound
+    let section = text[start..<end]
+    let names = section.split(separator: "`", omittingEmptySubsequences: false).enumerated()
+      .filter { $0.offset % 2 == 1 }.map { String($0.element) }
+    #expect(names.filter { $0 != "OperatorTable" } == OperatorTable.names)
+    #expect(section.contains("The \(OperatorTable.names.count) operators"))
   }
 
   /// The chain that exporters write to flatten: nothing of it is left.

@@ -47,6 +47,9 @@ import Testing
     refuse("dimension of -1", model([relu], inputs: [("x", [.value(-1)])]))
     refuse("too large", model([relu], inputs: [("x", [.value(1 << 40)])]))
     refuse("too large", model([relu], inputs: [("x", [.value(.max), .value(.max)])]))
+    refuse(
+      "'x' has 9 dimensions",
+      model([relu], inputs: [("x", [ONNXDimension](repeating: .value(1), count: 9))]))
     var odd = model([relu])
     odd.graph.inputs = [ONNXValueInfo("x", .other("sequence"))]
     refuse("'x' is not a tensor", odd)
@@ -65,7 +68,27 @@ import Testing
       ("Reshape", ["x", "i57"], [], "makes [5, 7] of [2, 3]"),
       ("Reshape", ["x", "huge"], [], "makes"),
       ("Reshape", ["x", "w4"], [], "needs whole numbers for 'shape'"),
-      ("Concat", ["x", "w4"], [int("axis", 1)], "concat"),
+      ("Concat", ["x", "w4"], [int("axis", 1)], "joins tensors of rank 2 and 1"),
+      ("Flatten", ["x"], [int("axis", -3)], "axis -3 of a tensor of rank 2"),
+      ("Reshape", ["none", "vast"], [int("allowzero", 1)], "too large"),
+      ("Gather", ["x", "wideNone"], [], "too large"),
+      (
+        "GroupNormalization", ["noImages", "w4", "w4"], [int("num_groups", 1)],
+        "the shape [0, 4, 1, 1] has a dimension of 0"
+      ),
+      (
+        "Resize", ["noImages", "", "", "longSizes"], [],
+        "the shape [0, 4, 1, 1] has a dimension of 0"
+      ),
+      (
+        "Resize", ["image", "", "", "hugeSizes"],
+        [ONNXAttribute("keep_aspect_ratio_policy", .string("not_smaller"))], "too large"
+      ),
+      (
+        "Resize", ["image", "", "", "longSizes"],
+        [int("antialias", 1), ONNXAttribute("mode", .string("linear"))],
+        "Resize of an axis from 5 to 1048576"
+      ),
       ("Concat", ["x", "w23"], [int("axis", 9)], "axis 9 of a tensor of rank 2"),
       ("Transpose", ["x"], [ints("perm", [0, 5])], "transpose"),
       ("Split", ["x"], [int("axis", 1), int("num_outputs", 2)], "makes 2 parts of 3"),
@@ -115,9 +138,32 @@ import Testing
         Self.whole("i0", [0]), Self.whole("i2", [2]), Self.whole("i57", [5, 7]),
         Self.whole("huge", [1 << 31, 1 << 31]),
         Self.whole("hugePads", [.max, .min, .max, .min]),
+        Self.whole("vast", [1 << 62, 0]), Self.whole("hugeSizes", [1, 1, .max, .max]),
+        Self.whole("longSizes", [1, 1, 1 << 20, 5]),
+        ONNXTensor(name: "none", shape: [1, 0], floats: []),
+        ONNXTensor(name: "noImages", shape: [0, 4, 1, 1], floats: []),
+        ONNXTensor(name: "wideNone", shape: [Int(Int32.max), 0], integers: []),
       ], opset: 18)
     if op == "Split" { broken.graph.nodes[0].outputs = ["y", "z", "u"] }
     expectFailure("a file", "'bad'", words) { _ = try imported(broken) }
+  }
+
+  /// A range whose number of elements is far below 0 has none.
+  @Test func countsNothingInAnEmptyRange() throws {
+    let found = try imported(
+      model(
+        [
+          ONNXNode("Range", inputs: ["start", "limit", "step"], outputs: ["r"]),
+          ONNXNode("Size", inputs: ["r"], outputs: ["n"]),
+          ONNXNode("Add", inputs: ["n", "one"], outputs: ["y"]),
+        ], inputs: [],
+        initializers: [
+          ONNXTensor(name: "start", shape: [], floats: [1e30]),
+          ONNXTensor(name: "limit", shape: [], floats: [-1e30]),
+          ONNXTensor(name: "step", shape: [], floats: [1]),
+          ONNXTensor(name: "one", shape: [], integers: [1]),
+        ]))
+    #expect(try found.evaluate([:])[0].values == [1])
   }
 
   /// A real model cut and changed anywhere is read and imported, or refused with its name.

@@ -90,6 +90,30 @@ import Testing
     #expect(later.first?.step == DuelRule.block * DuelRule.blocksAlone)
   }
 
+  /// Losses of the generator that are reported in an `every` block only.
+  @Test func aGeneratorThatIsReportedNowAndThen() {
+    func told(_ judge: Double, _ maker: Double) -> (HealthEvent.Kind, RuleFinding)? {
+      var rule = duel()
+      var last: (HealthEvent.Kind, RuleFinding)?
+      for step in 1...(DuelRule.block * DuelRule.blocks) {
+        var reports: [(name: String, value: Double)] = [("a", judge / 2), ("b", judge / 2)]
+        if step % 10 == 0 { reports.append(("c", maker)) }
+        last = rule.note(reports) ?? last
+      }
+      return last
+    }
+    // A tenth of 5 would look like a generator that is ahead of chance.
+    let won = told(0.01, 5)
+    #expect(won?.0 == .discriminatorWins)
+    if case .began(let message)? = won?.1 { #expect(message.contains("(c) is 5"), "\(message)") }
+    // A tenth of 0.65 would look like one that fools it.
+    #expect(told(4, 0.65)?.0 == nil)
+    // Where nothing is reported there is no standing, and the judge alone is looked at, for longer.
+    var alone = duel()
+    let steps = (1...1000).filter { _ in alone.note([("a", 2), ("b", 2)]) != nil }
+    #expect(steps == [DuelRule.block * DuelRule.blocksAlone])
+  }
+
   // MARK: Movement
 
   @Test func vanishedGradients() {
@@ -110,6 +134,18 @@ import Testing
     }
     // At 128 times the first weights, and again at 16384 times.
     #expect(found.map(\.0) == [.explodingWeights, .explodingWeights])
+  }
+
+  /// Also networks that never learn in a step with a multiple of the interval.
+  @Test func everyLearnerIsMeasured() {
+    let moments = MeasureMoments(interval: 10, periods: ["two": [2], "far": [25], "both": [4, 6]])
+    func steps(_ network: String) -> [Int] {
+      (0..<60).filter { moments.isDue(network, step: $0) }
+    }
+    #expect(steps("each") == [0, 10, 20, 30, 40, 50])
+    #expect(steps("two") == [1, 11, 21, 31, 41, 51])
+    #expect(steps("far") == [24, 49])
+    #expect(steps("both") == [3, 11, 23, 31, 41, 51])
   }
 
   // MARK: Collapse
@@ -244,6 +280,24 @@ import Testing
     try expectSameRun(whole.path, parts)
     #expect(try contents("\(whole.path)/health.jsonl") == contents("\(parts)/health.jsonl"))
     #expect(!whole.events.isEmpty)
+  }
+
+  @Test(arguments: [1, 2, 3])
+  func whatIsUpdatedNowAndThenIsMeasured(stop: Int) throws {
+    let update = "update generator minimizing gLoss with adam(rate)"
+    let whole = try train("steps: 8", [(update, "every 2 steps {\n    \(update)\n  }")])
+    let measured = try lines("\(whole.path)/health.jsonl").map {
+      try JSONValue.parse($0, name: "health")
+    }
+    func steps(_ network: String) -> [Int] {
+      measured.filter { $0["network"]?.stringValue == network }.compactMap { $0["step"]?.intValue }
+    }
+    #expect(steps("discriminator") == [1])
+    #expect(steps("generator") == [2])
+    let parts = whole.folder.file("parts")
+    #expect(exec("train", whole.program, "--out", parts, "--steps", "\(stop)", "--quiet").code == 0)
+    #expect(exec("train", whole.program, "--resume", parts, "--quiet").code == 0)
+    #expect(try contents("\(whole.path)/health.jsonl") == contents("\(parts)/health.jsonl"))
   }
 
   @Test func aGeneratorThatDoesNotLearn() throws {

@@ -53,6 +53,27 @@ import Training
     }
   }
 
+  /// What was kept for good under an earlier --keep-every stays, however often the run goes on.
+  @Test func allThatWasEverKeptForGoodStays() throws {
+    let folder = try TemporaryFolder()
+    let program = try Tiny.make(in: folder)
+    let run = folder.file("run")
+    #expect(
+      exec("train", program, "--out", run, "--steps", "12", "--quiet", "--keep-every", "4").code
+        == 0)
+    for options in [
+      ["--steps", "22", "--keep-every", "7"], ["--steps", "30"], ["--steps", "40"],
+    ] {
+      let resumed = exec(["train", "--resume", run, "--quiet"] + options)
+      #expect(resumed.code == 0, "\(resumed.messages)")
+    }
+    let left = try steps(run)
+    #expect(Set([4, 8, 12, 14, 21, 28, 35]).isSubset(of: left), "\(left)")
+    let policy = try Checkpoint(path: RunFolder(path: run).checkpointPath(step: 40)).policy
+    #expect(policy.keepEvery?.intervalText == "7")
+    #expect(policy.keptBefore.map(\.intervalText) == ["4"])
+  }
+
   @Test func damagedPoliciesAreRefused() throws {
     let folder = try TemporaryFolder()
     let program = try Tiny.make(in: folder)
@@ -67,7 +88,8 @@ import Training
     #expect(policy.keepLast == 3 && policy.keepEvery?.intervalText == "2e")
     #expect(policy.schedules.count == 1)
     for (key, value) in [
-      ("keep_last", "0"), ("keep_last", "x"), ("keep_every", "-1"), ("every", "[1]"),
+      ("keep_last", "0"), ("keep_last", "x"), ("keep_every", "-1"),
+      ("keep_every", "[]"), ("keep_every", "[2]"), ("keep_every", "[\"2e\""), ("every", "[1]"),
       ("every", "{}"), ("every", "["), ("every", "[\"paint=3\"]"),
     ] {
       var file = try TensorFile.decode(try contents(path), name: path)
@@ -83,7 +105,8 @@ import Training
   // MARK: Full disks
 
   private func loop(
-    _ folder: TemporaryFolder, _ free: @escaping @Sendable (String) -> Int?
+    _ folder: TemporaryFolder, observers: [any TrainingObserver] = [],
+    _ free: @escaping @Sendable (String) -> Int?
   ) throws -> TrainingLoop {
     let source = try ProgramSource(path: try Tiny.make(in: folder), settings: [])
     let session = try Session(program: source.program, backend: CPUBackend(threads: 1), seed: 0)
@@ -96,7 +119,7 @@ import Training
     return try TrainingLoop(
       session: session, source: source, feeder: feeder,
       folder: try RunFolder.create(folder.file("run")), startStep: 0, options: options,
-      observers: [])
+      observers: observers)
   }
 
   @Test func aFullDiskIsToldBeforeTraining() throws {
@@ -123,6 +146,50 @@ import Training
     let resumed = exec("train", "--resume", run, "--quiet")
     #expect(resumed.code == 0, "\(resumed.messages)")
     #expect(try steps(run).last == 20)
+  }
+
+  /// Does something to the run's folder after the first epoch and gathers warnings.
+  private final class Meddler: TrainingObserver {
+    let meddle: () throws -> Void
+    var warnings: [String] = []
+    var failure: String?
+    init(_ meddle: @escaping () throws -> Void) { self.meddle = meddle }
+
+    func observe(_ event: TrainingEvent) throws {
+      switch event {
+      case .epochEnd(1, seconds: _): try meddle()
+      case .warning(let text): warnings.append(text)
+      default: break
+      }
+    }
+
+    func end(_ end: TrainingEnd) throws {
+      if case .failed(let message) = end { failure = message }
+    }
+  }
+
+  @Test func anAnimationThatIsMovedAwayBeginsAnew() throws {
+    let folder = try TemporaryFolder()
+    let animation = folder.file("run/samples.gif")
+    let meddler = Meddler { try FileIO.remove(animation) }
+    guard case .finished = try loop(folder, observers: [meddler], { _ in nil }).run() else {
+      Issue.record("the run did not finish")
+      return
+    }
+    #expect(FileIO.exists(animation))
+    #expect(meddler.warnings.filter { $0.contains("animation") }.count == 1, "\(meddler.warnings)")
+  }
+
+  @Test func anErrorIsToldToObservers() throws {
+    let folder = try TemporaryFolder()
+    let meddler = Meddler { throw EnvironmentFailure("the moon is full") }
+    let error = #expect(throws: EnvironmentFailure.self) {
+      try loop(folder, observers: [meddler], { _ in nil }).run()
+    }
+    #expect(error?.message == "the moon is full")
+    #expect(meddler.failure == "the moon is full")
+    let report = String(decoding: try contents(folder.file("run/report.html")), as: UTF8.self)
+    #expect(report.contains("the moon is full"))
   }
 
   @Test func freeSpaceIsThatOfTheNearestFolder() throws {

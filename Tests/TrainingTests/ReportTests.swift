@@ -4,6 +4,7 @@
 import Basics
 import CommandSupport
 import Foundation
+import GraphIR
 import Testing
 
 @testable import Formats
@@ -128,13 +129,100 @@ import Testing
       [.step(step), .health(health), .warning("look out")],
       .died(TrainingDeath(step: 3, name: "dLoss", value: .nan, lastCheckpoint: nil)))
     #expect(died["state"] == "died" && died["message"] == "dLoss is NaN" && died["step"] == 3)
-    #expect(died["health"] == .array([health.logLine]) && died["warnings"] == ["look out"])
+    #expect(died["health"] == .array([shown(health)]) && died["warnings"] == ["look out"])
     #expect(died["curves"]?.arrayValue?.first?["x"] == [], "what is not finite is a gap")
     #expect(try observed([], .interrupted(checkpoint: "c"))["state"] == "interrupted")
     // The line of a health event in the log comes back when the run goes on.
     let report = RunReport()
     try report.begin(description, kept: [step.logLine, health.logLine])
-    #expect(try data(run)["health"] == .array([health.logLine]))
+    #expect(try data(run)["health"] == .array([shown(health)]))
+  }
+
+  /// An event as it stands in the page.
+  private func shown(_ event: HealthEvent) -> JSONValue {
+    .object(
+      (event.logLine.objectValue ?? []) + [(key: "words", value: .string(event.kind.words))])
+  }
+
+  /// A death at the place of an operation of the tiny program.
+  private func death() -> HealthEvent {
+    var event = HealthEvent(.nonFinite, step: 9, message: "dLoss is NaN")
+    event.subject = "dLoss"
+    (event.line, event.column) = (6, 3)
+    event.diagnosis = NonFiniteDiagnosis(
+      step: 8, replayedFrom: 4, operation: "log", part: .backward(of: "divide"),
+      origin: .init(line: 6, column: 3, path: "generator/dense"),
+      result: ValueRange(TensorType.f32([2]), values: [.nan, 1.5]),
+      operands: [
+        .init(range: ValueRange(TensorType.f32([2, 1]), values: [-0.25, 3]), from: "tanh, line 9")
+      ],
+      hint: "log(max(x, 1e-6))", recent: [], weights: [])
+    return event
+  }
+
+  @Test func eventsComeBackFromTheirLines() throws {
+    var over = HealthEvent(.explodingWeights, step: 3, message: "all is well (line 4)")
+    over.subject = "generator"
+    over.isOver = true
+    (over.line, over.column) = (4, 7)
+    var update = death()
+    update.diagnosis?.part = .update(of: ["a/weight", "b"])
+    update.diagnosis?.hint = nil
+    var data = death()
+    data.diagnosis?.part = .data(source: "images")
+    for event in [over, death(), update, data, HealthEvent(.flatLoss, step: 1, message: "")] {
+      let text = event.logLine.text()
+      let back = try #require(HealthEvent(logLine: try JSONValue.parse(text, name: "log")))
+      #expect(back.logLine.text() == text)
+      #expect(back.subject == event.subject && back.isOver == event.isOver)
+      #expect(back.line == event.line && back.column == event.column)
+      #expect(back.diagnosis?.part == event.diagnosis?.part)
+    }
+    #expect(HealthEvent(logLine: ["step": 1, "epoch": 0]) == nil)
+    #expect(
+      HealthEvent(logLine: ["step": 1, "event": "health", "kind": "?", "message": ""]) == nil)
+    // A diagnosis that somebody spoilt costs no more than itself.
+    let listed: JSONValue = [["type": "f32[-1]", "from": "x"]]
+    let spoilt = (death().logLine.objectValue ?? []).map { pair in
+      (key: pair.key, value: pair.key == "operands" ? listed : pair.value)
+    }
+    let back = try #require(HealthEvent(logLine: .object(spoilt)))
+    #expect(back.diagnosis == nil && back.line == 6)
+  }
+
+  /// A page with a death and with what is over, as a run that goes on writes it.
+  private func pageWithEvents() throws -> (text: String, health: [JSONValue]) {
+    let folder = try TemporaryFolder()
+    let description = try description(folder)
+    var over = HealthEvent(.explodingWeights, step: 3, message: "in bounds")
+    over.isOver = true
+    let report = RunReport()
+    try report.begin(description, kept: [over.logLine, death().logLine])
+    let run = description.folder.path
+    return (
+      String(decoding: try page(run), as: UTF8.self), try data(run)["health"]?.arrayValue ?? []
+    )
+  }
+
+  @Test func thePageHasWordsForEvents() throws {
+    let health = try pageWithEvents().health
+    try #require(health.count == 2)
+    #expect(health[0]["words"] == "exploding weights" && health[0]["over"] == true)
+    #expect(health[1]["words"] == "not finite" && health[1]["line"] == 6)
+    #expect(health[1]["part_words"] == "the backward part (adjoint of divide)")
+  }
+
+  @Test(.enabled(if: Browser.path != nil, "no browser to try the page in"))
+  func showsWhatIsKnownOfADeath() throws {
+    let shown = try Browser.drawn(try pageWithEvents().text, "")
+    let markup = try #require(shown.components(separatedBy: "<script").first)
+    for text in [
+      "exploding weights, over", "not finite", "line 6: <code>data images:",
+      "in the backward part (adjoint of divide), step 8", "<td>operand 1</td><td>f32[2, 1]</td>",
+      ">-0.2500</td>", "tanh, line 9", "help: log(max(x, 1e-6))",
+    ] {
+      #expect(markup.contains(text), "\(text)")
+    }
   }
 
   // MARK: Pictures

@@ -70,6 +70,42 @@ import Training
 
   // MARK: Going on
 
+  @Test func aRunThatIsGoingOnIsNotResumed() throws {
+    let folder = try TemporaryFolder()
+    let program = try Tiny.make(in: folder)
+    let run = folder.file("run")
+    #expect(exec("train", program, "--out", run, "--steps", "6").code == 0)
+    #expect(!FileIO.exists("\(run)/.lock"))
+    let found = try RunFolder(path: run).lock()
+    let lock = try #require(found)
+    let log = try contents("\(run)/log.jsonl")
+    let refused = exec("train", "--resume", run, "--quiet")
+    #expect(refused.code == 3)
+    #expect(refused.messages.contains("a run is going on in '\(run)'"), "\(refused.messages)")
+    #expect(try contents("\(run)/log.jsonl") == log)
+    lock.release()
+    #expect(exec("train", "--resume", run, "--quiet").code == 0)
+  }
+
+  /// Pictures of the user's own stay, and a sample that was changed is left out of the animation.
+  @Test func foreignPicturesStay() throws {
+    let folder = try TemporaryFolder()
+    let program = try Tiny.make(in: folder)
+    let run = folder.file("run")
+    #expect(exec("train", program, "--out", run, "--steps", "10", "--quiet").code == 0)
+    let picture = try contents("\(run)/samples/epoch-0002.png")
+    for name in ["mine-epoch-0009.png", "epoch-9.png"] {
+      try FileIO.writeAtomically(picture, to: "\(run)/samples/\(name)")
+    }
+    let small = Image(width: 1, height: 1, channels: 1, pixels: [7])
+    try FileIO.writeAtomically(try PNG.encode(small), to: "\(run)/samples/epoch-0001.png")
+    let resumed = exec("train", "--resume", run)
+    #expect(resumed.code == 0, "\(resumed.messages)")
+    #expect(FileIO.exists("\(run)/samples/mine-epoch-0009.png"))
+    #expect(FileIO.exists("\(run)/samples/epoch-9.png"))
+    #expect(FileIO.exists("\(run)/samples.gif"))
+  }
+
   @Test(arguments: [1, 5, 7, 19])
   func stoppedAndResumedEqualsUninterrupted(stop: Int) throws {
     let folder = try TemporaryFolder()

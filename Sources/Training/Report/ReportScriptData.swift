@@ -103,7 +103,7 @@ extension ReportPage {
       return ys.length > 0 ? ys.reduce((a, b) => a + b) / ys.length : NaN;
     }
     const states = {running: "running", finished: "finished", interrupted: "interrupted",
-      died: "died", stopped: "stopped"};
+      died: "died", failed: "failed", stopped: "stopped"};
 
     function showHead() {
       document.title = run.model + ": " + states[run.state];
@@ -145,6 +145,10 @@ extension ReportPage {
         lines.push(`Training died at step ${whole(run.step)}: ${run.message}.`
           + (run.checkpoint ? ` The last good checkpoint is ${run.checkpoint}.` : ""));
       }
+      if (run.state === "failed") {
+        lines.push(`An error ended the run at step ${whole(run.step)}: ${run.message}.`
+          + (run.checkpoint ? ` The last good checkpoint is ${run.checkpoint}.` : ""));
+      }
       if (run.state === "interrupted") {
         lines.push(`Interrupted at step ${whole(run.step)}; go on with gan-exec train --resume ${run.folder}`);
       }
@@ -161,14 +165,33 @@ extension ReportPage {
     function showEvents() {
       if (run.health.length === 0) return;
       at("events").hidden = false;
-      const names = {nonFinite: "not finite", collapse: "collapse",
-        discriminatorWins: "discriminator wins", discriminatorLoses: "discriminator loses",
-        vanishingGradients: "vanishing gradients", flatLoss: "flat loss"};
       for (const event of run.health) {
         row(at("events").querySelector("table"),
-          ["step " + whole(event.step), names[event.kind] || event.kind, event.message],
-          event.kind === "nonFinite" ? "fatal" : "");
+          ["step " + whole(event.step), event.words + (event.over ? ", over" : ""),
+            element("td", {}, event.message, ...placeOf(event), ...diagnosisOf(event))],
+          event.kind === "nonFinite" ? "fatal" : event.over ? "over" : "");
       }
+    }
+    /// The line of the program that an event is about.
+    function placeOf(event) {
+      if (!(event.line > 0)) return [];
+      const text = (run.source.split("\n")[event.line - 1] || "").trim();
+      return [element("p", {}, `line ${event.line}: `, element("code", {}, text))];
+    }
+    /// What is known of the operation that gave the first bad value.
+    function diagnosisOf(event) {
+      if (!event.operation) return [];
+      const table = element("table", {class: "ranges"});
+      row(table, ["", "type", "from", "to", "mean", "NaN", "infinite", "computed by"]
+        .map(text => element("th", {}, text)));
+      const add = (name, range, from) => row(table, [name, range.type,
+        ...[range.min, range.max, range.mean].map(value => number(value === null ? "–" : short(value))),
+        number(whole(range.nan)), number(whole(range.infinite)), from]);
+      event.operands.forEach((operand, index) => add("operand " + (index + 1), operand, operand.from));
+      add("result", event.result, event.operation);
+      const shown = [element("p", {}, `in ${event.part_words}, step ${whole(event.at_step)}`), table];
+      if (event.hint) shown.push(element("p", {}, "help: " + event.hint));
+      return shown;
     }
     function showTables() {
       for (const [name, value] of run.settings) row(at("settings"), [name, element("td", {}, element("code", {}, value))]);

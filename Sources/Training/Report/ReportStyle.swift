@@ -80,7 +80,7 @@ extension ReportPage {
     progress::-webkit-progress-value{background:var(--state);border-radius:4px}
     progress::-moz-progress-bar{background:var(--state);border-radius:4px}
     header,main{--state:var(--busy)}
-    .finished{--state:var(--good)}.interrupted{--state:var(--warn)}.died{--state:var(--bad)}
+    .finished{--state:var(--good)}.interrupted{--state:var(--warn)}.died,.failed{--state:var(--bad)}
     .badge{border-radius:10px;padding:1px 10px;font-size:12px;font-weight:600;color:var(--state);
       border:1px solid var(--state)}
     main{max-width:1500px;margin:0 auto;padding:16px 20px 40px}
@@ -155,8 +155,11 @@ extension ReportPage {
     .card td:first-child{color:var(--muted);white-space:nowrap;width:1%}
     th{font-weight:600;color:var(--muted);font-size:12px;border-top:0!important}
     .number{text-align:right!important;font-variant-numeric:tabular-nums;white-space:nowrap}
-    #events td:nth-child(2){white-space:nowrap;font-weight:600;color:var(--warn);width:1%}
-    #events .fatal td:nth-child(2){color:var(--bad)}
+    #events>table>tr>td:nth-child(2){white-space:nowrap;font-weight:600;color:var(--warn);width:1%}
+    #events>table>.fatal>td:nth-child(2){color:var(--bad)}
+    #events>table>.over>td:nth-child(2){color:var(--muted)}
+    #events p{margin:3px 0 0;color:var(--muted)}
+    #events .ranges{width:auto;font-size:12px}
     code,pre{font:12px/1.55 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
     pre{margin:8px 0 0;overflow-x:auto}
     pre div{white-space:pre;min-width:max-content}

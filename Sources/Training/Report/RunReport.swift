@@ -90,6 +90,9 @@ package final class RunReport: TrainingObserver {
       let value = death.value.isNaN ? "NaN" : "\(death.value)"
       message = "\(death.name) is \(value)"
       lastCheckpoint = death.lastCheckpoint
+    case .failed(let text):
+      sessions[sessions.count - 1].state = "failed"
+      message = text
     }
     try write()
   }
@@ -104,11 +107,7 @@ package final class RunReport: TrainingObserver {
 
   private func take(_ line: JSONValue) {
     curves.add(line)
-    guard line["event"]?.stringValue == "health", let step = line["step"]?.intValue,
-      let kind = line["kind"]?.stringValue.flatMap(HealthEvent.Kind.init),
-      let message = line["message"]?.stringValue
-    else { return }
-    add(HealthEvent(kind, step: step, message: message))
+    if let event = HealthEvent(logLine: line) { add(event) }
   }
 
   /// What only the page knows of the time before. A page that is missing or was changed costs no
@@ -184,9 +183,19 @@ package final class RunReport: TrainingObserver {
         key: "speed",
         value: speed.series.first.map { points($0, speed.stepsPerPoint) } ?? .null
       ),
-      (key: "health", value: .array(health.map(\.logLine))),
+      (key: "health", value: .array(health.map(eventJSON))),
       (key: "warnings", value: .array(warnings.map(JSONValue.string))),
     ]
+  }
+
+  /// Its line in the log, with what the page says in words.
+  private func eventJSON(_ event: HealthEvent) -> JSONValue {
+    var pairs = event.logLine.objectValue ?? []
+    pairs.append((key: "words", value: .string(event.kind.words)))
+    if let diagnosis = event.diagnosis {
+      pairs.append((key: "part_words", value: .string(diagnosis.partText)))
+    }
+    return .object(pairs)
   }
 
   /// Six digits or so, which is more than a plot shows.
