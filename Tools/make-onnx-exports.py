@@ -9,6 +9,7 @@ A DCGAN's generator and discriminator, and an up-sampling generator with other n
 import os
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from torch import nn
@@ -48,6 +49,17 @@ class Upsampling(nn.Module):
         return torch.tanh(self.last(x))
 
 
+def without_origins(path):
+    """Takes out where the exporter ran: its stack traces name folders of the machine."""
+    model = onnx.load(path)
+    graph = model.graph
+    described = [*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]
+    for part in [model, graph, *described]:
+        part.doc_string = ""
+        del part.metadata_props[:]
+    onnx.save(model, path)
+
+
 def export(name, module, x, dynamo):
     path = os.path.join(FOLDER, name)
     if dynamo:
@@ -58,6 +70,7 @@ def export(name, module, x, dynamo):
         torch.onnx.export(
             module, x, path + ".onnx", input_names=["x"], output_names=["y"], dynamo=False,
             dynamic_axes={"x": {0: "N"}, "y": {0: "N"}}, opset_version=17)
+    without_origins(path + ".onnx")
     y = onnxruntime.InferenceSession(path + ".onnx").run(None, {"x": x.numpy()})[0]
     np.save(path + ".x.npy", x.numpy())
     np.save(path + ".y.npy", y)
