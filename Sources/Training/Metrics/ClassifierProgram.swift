@@ -10,12 +10,12 @@ package enum ClassifierProgram {
     // used for photographs; it sets sizes and classes as the data have them.
     model "classifier"
 
-    let batch    = 128
-    let height   = 28
-    let width    = 28
+    let batch = 128
+    let height = 28
+    let width = 28
     let channels = 1
-    let classes  = 10
-    let epochs   = 4
+    let classes = 10
+    let epochs = 4
 
     data images: [batch, height, width, channels] in -1...1 from "fashion-mnist"
     data labels: i32[batch] from images.labels
