@@ -46,15 +46,14 @@ struct BenchReport {
   // MARK: Text
 
   func text() -> String {
-    let short = Progress.short
     var rows: [(String, String)] = []
     rows.append(
       (
         "step",
-        "\(short(times.median)) ms (median of \(steps); "
-          + "\(short(times.least)) to \(short(times.most)))"
+        "\(shortNumber(times.median)) ms (median of \(steps); "
+          + "\(shortNumber(times.least)) to \(shortNumber(times.most)))"
       ))
-    if let imagesPerSecond { rows.append(("", "\(short(imagesPerSecond)) images a second")) }
+    if let imagesPerSecond { rows.append(("", "\(shortNumber(imagesPerSecond)) images a second")) }
     rows.append(("as written", rateText(written)))
     rows.append(("as run", rateText(run)))
     rows += MachineLimits.rows(limits)
@@ -69,15 +68,18 @@ struct BenchReport {
     }
     if let coldStart {
       rows.append(
-        ("cold start", "\(short(coldStart)) s from the process's start to the first step's end"))
+        (
+          "cold start",
+          "\(shortNumber(coldStart)) s from the process's start to the first step's end"
+        ))
     }
-    rows.append(("first step", "\(short(firstStep * 1000)) ms"))
+    rows.append(("first step", "\(shortNumber(firstStep * 1000)) ms"))
     if let sample {
       rows.append(
         (
           "sample",
-          "\(short(sample.imagesPerSecond)) images a second "
-            + "(\(sample.count) in \(short(sample.times.median)) ms)"
+          "\(shortNumber(sample.imagesPerSecond)) images a second "
+            + "(\(sample.count) in \(shortNumber(sample.times.median)) ms)"
         ))
     }
     return "\(model) on \(backend.summary)\n" + table(rows)
@@ -86,8 +88,8 @@ struct BenchReport {
   private func rateText(_ cost: Cost) -> String {
     let share = 100 * rate(cost) / limits.arithmetic
     return
-      "\(Progress.short(cost.flops / 1e9)) GFLOP, \(Progress.short(rate(cost) / 1e9)) GFLOP/s, "
-      + "\(Progress.short(share))% of the peak"
+      "\(shortNumber(cost.flops / 1e9)) GFLOP, \(shortNumber(rate(cost) / 1e9)) GFLOP/s, "
+      + "\(shortNumber(share))% of the peak"
   }
 
   // MARK: JSON
@@ -143,10 +145,10 @@ extension MachineLimits {
   /// Two lines of a table.
   static func rows(_ limits: MachineLimits) -> [(String, String)] {
     var rows = [
-      ("the machine's peak", "\(Progress.short(limits.arithmetic / 1e9)) GFLOP/s of multiply-adds")
+      ("the machine's peak", "\(shortNumber(limits.arithmetic / 1e9)) GFLOP/s of multiply-adds")
     ]
     if let bandwidth = limits.bandwidth {
-      rows.append(("its memory", "\(Progress.short(bandwidth / 1e9)) GB/s (x[i] = y[i] + s·z[i])"))
+      rows.append(("its memory", "\(shortNumber(bandwidth / 1e9)) GB/s (x[i] = y[i] + s·z[i])"))
     }
     return rows
   }

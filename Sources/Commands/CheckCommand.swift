@@ -118,8 +118,8 @@ package enum CheckCommand {
   private static func text(_ finding: GradientCheck.Finding) -> String {
     let place = "gradient \(finding.gradient) (line \(finding.origin.line))"
     return "\(finding.verdict.rawValue)  \(place)  \(finding.parameter)  "
-      + "analytic \(Progress.short(finding.analytic))  numeric \(Progress.short(finding.numeric))  "
-      + "error \(Progress.short(finding.error))\n"
+      + "analytic \(shortNumber(finding.analytic))  numeric \(shortNumber(finding.numeric))  "
+      + "error \(shortNumber(finding.error))\n"
   }
 
   private static func json(_ finding: GradientCheck.Finding) -> String {

@@ -60,8 +60,8 @@ enum CheckDevice {
     for group in byOperation(report) {
       let worst = worst(group.findings)
       rows.append([
-        group.name, "\(group.findings.count)", Progress.short(worst.difference),
-        Progress.short(worst.bound), worst.origin.provenance(file: file, most: 2),
+        group.name, "\(group.findings.count)", shortNumber(worst.difference),
+        shortNumber(worst.bound), worst.origin.provenance(file: file, most: 2),
       ])
     }
     var text = "a training step on \(device.summary), against the CPU\n"
@@ -73,8 +73,8 @@ enum CheckDevice {
       text +=
         "\(report.failures) of \(report.findings.count) results are beyond their bounds; "
         + "the first: \(first.operation) \(first.type) at "
-        + "\(first.origin.provenance(file: file)): \(Progress.short(first.difference)), bound "
-        + "\(Progress.short(first.bound))\n"
+        + "\(first.origin.provenance(file: file)): \(shortNumber(first.difference)), bound "
+        + "\(shortNumber(first.bound))\n"
     } else {
       text += "all \(report.findings.count) results are within their bounds\n"
     }

@@ -95,8 +95,8 @@ enum CheckOptimizations {
     if !origin.path.isEmpty { place += " \(origin.path)" }
     if !origin.notes.isEmpty { place += " (\(origin.notes.joined(separator: ", ")))" }
     return "\(finding.graph): \(finding.name) \(finding.type)\(place): difference "
-      + "\(Progress.short(finding.difference)), bound \(Progress.short(finding.bound)), size "
-      + Progress.short(finding.size)
+      + "\(shortNumber(finding.difference)), bound \(shortNumber(finding.bound)), size "
+      + shortNumber(finding.size)
   }
 
   private static func json(_ report: OptimizationCheck.Report) -> JSONValue {

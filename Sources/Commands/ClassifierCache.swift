@@ -88,7 +88,7 @@ package struct ClassifierCache {
   private static func line(_ progress: ClassifierTraining.Progress, seconds: Double) -> String {
     let rest = seconds / Double(progress.step) * Double(progress.steps - progress.step)
     return "  epoch \(progress.epoch)/\(progress.epochs)  step \(progress.step)/\(progress.steps)  "
-      + "loss \(Progress.short(progress.loss))  accuracy \(Progress.short(progress.accuracy))  "
+      + "loss \(shortNumber(progress.loss))  accuracy \(shortNumber(progress.accuracy))  "
       + "\(Progress.duration(rest)) left"
   }
 }

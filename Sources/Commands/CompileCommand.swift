@@ -266,7 +266,7 @@ enum PassList {
       let change =
         record.changed ? "\(record.nodesBefore) -> \(record.nodesAfter) nodes" : "no change"
       text +=
-        "\(record.index + 1). \(record.name): \(Progress.short(record.seconds * 1000)) ms, "
+        "\(record.index + 1). \(record.name): \(shortNumber(record.seconds * 1000)) ms, "
         + "\(change)\n"
     }
     return text

@@ -153,8 +153,8 @@ private struct ExampleFacts {
       examples   \(set.count)
       shape      \(shapeText(set.shape))
       range      \(low)...\(high)
-      mean       \(Progress.short(mean))
-      deviation  \(Progress.short(deviation))
+      mean       \(shortNumber(mean))
+      deviation  \(shortNumber(deviation))
       checksum   \(set.checksum)
 
     """

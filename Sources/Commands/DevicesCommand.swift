@@ -129,7 +129,7 @@ package enum DevicesCommand {
 
   private static func text(_ row: DeviceSelfTest.Row) -> String {
     line(
-      row.operation, "\(row.samples)", Progress.short(row.difference), Progress.short(row.bound),
+      row.operation, "\(row.samples)", shortNumber(row.difference), shortNumber(row.bound),
       row.failure ?? (row.passed ? "ok" : "WRONG"))
   }
 

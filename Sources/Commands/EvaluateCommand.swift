@@ -133,7 +133,7 @@ package enum EvaluateCommand {
       let first = pair.first.count == count ? compared : try images(pair.first)
       floor = try Evaluation(try images(pair.second), against: first, metrics, on: work)
     }
-    console.message("compared in \(Progress.short(monotonicSeconds() - began)) s\n")
+    console.message("compared in \(shortNumber(monotonicSeconds() - began)) s\n")
     return EvaluationReport(
       model: model, evaluation: evaluation, floor: floor, realName: real.dataset.name,
       realChecksum: real.dataset.checksum, featureHash: features?.hash,

@@ -79,7 +79,7 @@ struct Candidate {
     // Where all are drawn at once, the program may make fewer.
     let made = drawer.whyWhole == nil ? count : min(count, drawer.count)
     guard let values = try draw(made, drawer, seed) else { return nil }
-    console.message("\(made) images drawn in \(Progress.short(monotonicSeconds() - began)) s\n")
+    console.message("\(made) images drawn in \(shortNumber(monotonicSeconds() - began)) s\n")
     return PictureSet(drawn: values, count: made, shape: real.shape, scale: real.scale)
   }
 
@@ -146,12 +146,8 @@ struct RealImages {
     let sample = try candidate.judgedSample()
     let read = sample.map { SampleCommand.sources(of: $0, program).map(\.name) } ?? []
     let sources = program.data.filter { read.contains($0.name) || $0.name == declaration.name }
-    // Those of sources that nothing here reads would be refused.
-    let used = candidate.replacements.filter { replacement in
-      replacement.name.map { name in sources.contains { $0.name == name } } ?? true
-    }
     feeder = try DataFeeder(
-      sources, replacements: used,
+      sources, replacements: SampleCommand.replacements(candidate.replacements, of: sources),
       limits: ClassLimit.ofData(sample.map { [$0.graph] } ?? []), resolver: resolver, seed: 0)
     let opened = feeder.sources.first { $0.name == declaration.name }
     guard let dataset = opened?.dataset else {

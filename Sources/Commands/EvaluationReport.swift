@@ -53,7 +53,7 @@ struct EvaluationReport {
     }
   }
 
-  private static func number(_ value: Double?) -> String { value.map(Progress.short) ?? "" }
+  private static func number(_ value: Double?) -> String { value.map { shortNumber($0) } ?? "" }
 
   // MARK: JSON
 

@@ -83,12 +83,12 @@ struct KernelReport {
   private var modelLine: String {
     let errors = errors
     guard let largest = errors.last else { return "" }
-    let median = Progress.short(errors[errors.count / 2])
+    let median = shortNumber(errors[errors.count / 2])
     let line =
-      "|predicted / measured - 1| is \(median) in the median, \(Progress.short(largest)) at most"
+      "|predicted / measured - 1| is \(median) in the median, \(shortNumber(largest)) at most"
     guard allMethods else { return line + "; --methods measures the choices\n" }
     return line + "; \(wrong.count) of \(compared.count) choices were not the measured best, "
-      + "\(Progress.short(lost)) ms in all\n"
+      + "\(shortNumber(lost)) ms in all\n"
   }
 
   // MARK: Text
@@ -105,8 +105,8 @@ struct KernelReport {
     let total = rows.reduce(0) { $0 + $1.total }
     let flops = rows.reduce(0) { $0 + $1.kernel.cost.flops * Double($1.kernel.count) }
     let rate = total > 0 ? flops / total * 1000 : 0
-    return text + "\(Progress.short(total)) ms in all, \(Progress.short(rate / 1e9)) GFLOP/s, "
-      + "\(Progress.short(100 * rate / limits.arithmetic))% of the peak\n" + modelLine
+    return text + "\(shortNumber(total)) ms in all, \(shortNumber(rate / 1e9)) GFLOP/s, "
+      + "\(shortNumber(100 * rate / limits.arithmetic))% of the peak\n" + modelLine
   }
 
   private func line(_ row: Row) -> String {
@@ -116,7 +116,7 @@ struct KernelReport {
     text += count + column(row.kernel.cost.flops / 1e9, 9, decimals: 3) + column(row.rate / 1e9, 9)
     text += column(100 * row.rate / limits.arithmetic, 11) + column(row.traffic / 1e9, 8)
     let next = row.kernel.otherWork.first.map {
-      "\($0.name) \(Progress.short($0.milliseconds(limits)))"
+      "\($0.name) \(shortNumber($0.milliseconds(limits)))"
     }
     text += "  \(padded(row.chosen.work.name, 17))  \(padded(next ?? "", 27))"
     return text + "  " + description(row.kernel) + "\n"
@@ -129,8 +129,8 @@ struct KernelReport {
       if timed.times.median == row.best.times.median {
         notes.append("best")
       } else if index == 0 {
-        let share = Progress.short(100 * row.lost / row.times.median)
-        notes.append("not the best: \(Progress.short(row.lost)) ms (\(share)%) lost")
+        let share = shortNumber(100 * row.lost / row.times.median)
+        notes.append("not the best: \(shortNumber(row.lost)) ms (\(share)%) lost")
       }
       let text = timeColumns(timed) + "    " + timed.work.name
       return notes.isEmpty ? text + "\n" : "\(text): \(notes.joined(separator: ", "))\n"

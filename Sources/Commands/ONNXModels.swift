@@ -82,7 +82,7 @@ struct ONNXSummary {
     text +=
       "operations: \(model.graph.nodes.count) as imported, \(outcome.graph.nodes.count) after the "
       + "passes; \(plan.order.count) kernels\n"
-    let flops = Progress.short(outcome.graph.cost.flops / 1e6)
+    let flops = shortNumber(outcome.graph.cost.flops / 1e6)
     return text + "arithmetic: \(flops) MFLOP; memory of values: \(plan.arenaBytes) bytes\n"
   }
 

@@ -61,7 +61,7 @@ package enum ProfileCommand {
     } else {
       console.print(
         "\(source.program.model) on \(workplace.backend.summary): "
-          + "\(Progress.short(median)) ms a step (median of \(steps))\n")
+          + "\(shortNumber(median)) ms a step (median of \(steps))\n")
       let table = ProfileTable(
         profiling.profile, graph, by: grouping, steps: steps, peak: limits.arithmetic)
       console.print(table.text(rows: arguments.has("--all") ? Int.max : 25))

@@ -1,6 +1,7 @@
 // The table of `gan-exec profile`. In: the times of the launches of a step, and the graph they belong to. Out: rows, the
 // longest first, with what each moves and computes in a second.
 
+import Formats
 import GraphIR
 import Runtime
 
@@ -96,6 +97,6 @@ struct ProfileTable {
     }
     if rows.count > limit { text += "… and \(rows.count - limit) more (--all)\n" }
     return text
-      + "\(launches) launches a step, \(Progress.short(total / 1e6 / Double(steps))) ms in kernels\n"
+      + "\(launches) launches a step, \(shortNumber(total / 1e6 / Double(steps))) ms in kernels\n"
   }
 }

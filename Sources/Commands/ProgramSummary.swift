@@ -90,7 +90,7 @@ struct ProgramSummary {
     var rows: [[String]] = []
     rows.append(["operations as written", grouped(step.operations)])
     rows.append(["kernels after all passes", grouped(step.kernels)])
-    rows.append(["arithmetic", "\(Progress.short(step.cost.flops / 1e9)) GFLOP"])
+    rows.append(["arithmetic", "\(shortNumber(step.cost.flops / 1e9)) GFLOP"])
     rows.append(["memory traffic", byteText(Int(step.cost.bytes))])
     rows.append(["activations (planned peak)", byteText(step.plan.arenaBytes)])
     rows.append(["  without reuse", byteText(step.plan.withoutReuseBytes)])

@@ -189,9 +189,9 @@ package final class Progress: TrainingObserver {
         (key: "means", value: .object(means.map { (key: $0.0, value: .double($0.1)) })),
       ])
     guard !isSilent else { return }
-    let losses = means.map { "\($0.0) \(Self.short($0.1))" }.joined(separator: "  ")
+    let losses = means.map { "\($0.0) \(shortNumber($0.1))" }.joined(separator: "  ")
     let head = "epoch \(epoch)/\(epochs(report))"
-    let full = "\(head)  \(Self.short(seconds)) s  mean \(losses)"
+    let full = "\(head)  \(shortNumber(seconds)) s  mean \(losses)"
     guard console.isTerminal else { return console.message(full + "\n") }
     let width = max(1, console.width - 1)
     let text = TextColumns.count(full) <= width ? full : "\(head)  \(losses)"
@@ -222,8 +222,7 @@ package final class Progress: TrainingObserver {
       say("interrupted; saved \(checkpoint)\n  go on with --resume \(folder)")
       return ExitCode.interrupted
     case .died(let death):
-      let value = death.value.isNaN ? "NaN" : "\(death.value)"
-      say("error: training died at step \(death.step): \(death.name) is \(value)")
+      say("error: training died at step \(death.step): \(death.message)")
       say(
         death.lastCheckpoint.map { "  the last good checkpoint is \($0)" }
           ?? "  no checkpoint was saved before")
@@ -274,37 +273,7 @@ package final class Progress: TrainingObserver {
     return .object(head + report.reports.map { (key: $0.name, value: .double($0.value)) })
   }
 
-  // MARK: Numbers
-
-  /// Four significant digits.
-  static func short(_ value: Double) -> String {
-    guard value.isFinite, value != 0 else { return "\(value)" }
-    if abs(value) < 1e-4 { return tiny(value) }
-    var digits = 3
-    var scale = abs(value)
-    while scale >= 10, digits > 0 {
-      scale /= 10
-      digits -= 1
-    }
-    while scale < 1, digits < 8 {
-      scale *= 10
-      digits += 1
-    }
-    var factor = 1.0
-    for _ in 0..<digits { factor *= 10 }
-    return "\((value * factor).rounded() / factor)"
-  }
-
-  /// `1.234e-07`
-  private static func tiny(_ value: Double) -> String {
-    var mantissa = value
-    var exponent = 0
-    while abs(mantissa) < 1, exponent < 330 {
-      mantissa *= 10
-      exponent += 1
-    }
-    return "\((mantissa * 1000).rounded() / 1000)e-\(exponent < 10 ? "0" : "")\(exponent)"
-  }
+  // MARK: Times
 
   /// `1:02:03` or `2:03`
   static func duration(_ seconds: Double) -> String {

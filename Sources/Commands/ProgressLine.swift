@@ -3,6 +3,8 @@
 // values beside their averages, the time that has passed, the epoch, the losses but the first, the time
 // left, the last sign of ill health, the first loss. The step stays.
 
+import Formats
+
 struct ProgressLine {
   struct Loss {
     var name: String
@@ -101,11 +103,11 @@ struct ProgressLine {
     if room.hasShare { pieces.append(Piece("\(share < 10 ? " " : "")\(share)%")) }
     pieces.append(Piece("\(padding)\(number)/\(totalSteps)"))
     for loss in losses.prefix(room.losses) {
-      let mean = Self.fixed(loss.mean)
+      let mean = Self.fourDigits(loss.mean)
       pieces.append(
         Piece(
           room.hasValues
-            ? "\(loss.name) \(Self.fixed(loss.value)) (\(mean))" : "\(loss.name) \(mean)"))
+            ? "\(loss.name) \(Self.fourDigits(loss.value)) (\(mean))" : "\(loss.name) \(mean)"))
     }
     if let rate, room.hasRate { pieces.append(Piece(rate)) }
     let left = "\(Progress.duration(self.left)) left"
@@ -145,27 +147,19 @@ struct ProgressLine {
 
   // MARK: Numbers
 
-  /// Four significant digits with their zeros, so that the line does not move: `0.5000`.
-  static func fixed(_ value: Double) -> String {
+  /// Four significant digits with their zeros, so that the line does not move: `0.5000`. Below 1
+  /// the digits behind the point count.
+  static func fourDigits(_ value: Double) -> String {
     guard value.isFinite else { return "\(value)" }
     let size = abs(value)
-    if size != 0, size < 1e-4 || size >= 1e6 { return Progress.short(value) }
+    if size != 0, size < 1e-4 || size >= 1e6 { return shortNumber(value) }
     var decimals = 4
     var bound = 1.0
     while size >= bound, decimals > 0 {
       bound *= 10
       decimals -= 1
     }
-    // Below 1 the digits behind the point count: 0.5000.
-    decimals = size < 1 ? 4 : decimals
-    var scale = 1
-    for _ in 0..<decimals { scale *= 10 }
-    let rounded = Int((size * Double(scale)).rounded())
-    let sign = value < 0 && rounded != 0 ? "-" : ""
-    guard decimals > 0 else { return "\(sign)\(rounded)" }
-    let fraction = String(rounded % scale)
-    let zeros = String(repeating: "0", count: decimals - fraction.count)
-    return "\(sign)\(rounded / scale).\(zeros)\(fraction)"
+    return fixed(value, decimals: size < 1 ? 4 : decimals)
   }
 
   /// `12.3k images/s`, `0.42 steps/s`
@@ -179,7 +173,7 @@ struct ProgressLine {
 
   private static func tenths(_ value: Double) -> String {
     if value >= 100 { return "\(Int(value))" }
-    if value < 1 { return fixed(value) }
+    if value < 1 { return fourDigits(value) }
     return "\(Int(value)).\(Int(value * 10) % 10)"
   }
 }

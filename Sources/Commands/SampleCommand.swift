@@ -52,8 +52,9 @@ package enum SampleCommand {
     try session.initialize()
     try loadWeights(loaded, into: session, sample, raw: arguments.has("--raw"), console)
     let given = try dataReplacements(arguments, program.data)
+    let read = sources(of: sample, program)
     let feeder = try DataFeeder(
-      sources(of: sample, program), replacements: given.isEmpty ? loaded.replacements : given,
+      read, replacements: replacements(given.isEmpty ? loaded.replacements : given, of: read),
       // Where classes are chosen, labels of the data are not looked at.
       limits: classes == nil ? ClassLimit.ofData([sample.graph]) : [:],
       resolver: workplace.resolver, seed: request.seed ?? sample.seed)
@@ -124,6 +125,15 @@ package enum SampleCommand {
           : "weights: the moving average \(names) (--raw takes those that were trained)\n")
     }
     try Weights.load(tensors, into: session, for: sample.graph, path: loaded.path)
+  }
+
+  /// The replacements for some of a program's data sources; those for the others would be refused.
+  static func replacements(
+    _ all: [(name: String?, source: String)], of sources: [DataDeclaration]
+  ) -> [(name: String?, source: String)] {
+    all.filter { replacement in
+      replacement.name.map { name in sources.contains { $0.name == name } } ?? true
+    }
   }
 
   /// The data sources that a sample reads, and what they walk with.

@@ -75,16 +75,11 @@ struct SampleRequest {
   /// The classes asked for; nil where the program's own are drawn.
   func classes(of sample: SampleProgram) throws(UsageError) -> [Int?]? {
     guard let classText else { return nil }
-    let labels = ClassLimit.ofLabels(sample.graph)
-    guard let limit = labels.first?.limit else {
-      throw UsageError(
-        "--class: the sample has no classes: nothing in it is given to embedding or onehot")
-    }
-    guard labels.count == 1 else {
-      let lines = labels.map { "\($0.limit.line)" }.joined(separator: " and ")
-      throw UsageError(
-        "--class: the sample has \(labels.count) numbers that name classes, taken at the lines "
-          + "\(lines), so which one to choose is not clear")
+    let limit: ClassLimit
+    do {
+      limit = try ClassLimit.ofOnlyLabel(sample.graph).limit
+    } catch {
+      throw UsageError("--class: \(error.message)")
     }
     if classText == "all" { return Array(0..<limit.count) }
     let parts = classText.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }

@@ -2,6 +2,7 @@
 
 import Basics
 import Elaboration
+import Formats
 import GraphIR
 import Runtime
 import Training
@@ -82,6 +83,6 @@ struct DataWait {
   }
 
   var text: String {
-    "data: waited \(Progress.short(waited)) ms a step, copied in \(Progress.short(copied)) ms\n"
+    "data: waited \(shortNumber(waited)) ms a step, copied in \(shortNumber(copied)) ms\n"
   }
 }

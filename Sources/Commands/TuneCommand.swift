@@ -44,7 +44,7 @@ package enum TuneCommand {
       + String(repeating: " ", count: max(1, 34 - sizes.count))
     guard let seconds = trial.seconds else { return head + (trial.failure ?? "") + "\n" }
     return head
-      + "\(Progress.short(seconds * 1e3)) ms  \(Progress.short(trial.flops / seconds * 1e-9)) GFLOP/s\n"
+      + "\(shortNumber(seconds * 1e3)) ms  \(shortNumber(trial.flops / seconds * 1e-9)) GFLOP/s\n"
   }
 
   private static func json(_ trial: Tuning.Trial) -> JSONValue {

@@ -134,19 +134,3 @@ package func coordinate(_ value: Double) -> String {
   if text.hasSuffix(".") { text.removeLast() }
   return text
 }
-
-/// A number with a fixed count of decimals, rounded to the nearest; |value · 10^decimals| is
-/// below 2⁶², as all that plots show is.
-package func fixed(_ value: Double, decimals: Int) -> String {
-  var unit = 1
-  for _ in 0..<max(decimals, 0) { unit *= 10 }
-  let scaled = (value * Double(unit)).rounded()
-  guard abs(scaled) < 0x1p62 else { return value.description }
-  let whole = Int(scaled)
-  let sign = whole < 0 ? "-" : ""
-  let magnitude = abs(whole)
-  guard decimals > 0 else { return sign + String(magnitude) }
-  let fraction = String(magnitude % unit)
-  return sign + String(magnitude / unit) + "."
-    + String(repeating: "0", count: decimals - fraction.count) + fraction
-}

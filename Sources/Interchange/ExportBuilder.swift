@@ -4,6 +4,7 @@
 import Basics
 import Formats
 import GraphIR
+import Operators
 
 /// A tensor whose elements are known when the model is written: weights and constants. It can be
 /// stored with its axes in another order, as kernels and per-channel factors are.
@@ -29,25 +30,13 @@ struct KnownTensor: Hashable {
       permutation.filter { type.shape[$0] > 1 }
       != permutation.filter { type.shape[$0] > 1 }.sorted()
     if !isMoved { return copy }
-    let strides = rowMajorStrides(type.shape)
-    let steps = permutation.map { strides[$0] }
-    let (width, shape) = (type.element.byteCount, copy.type.shape)
+    let offsets = permutationOffsets(of: type.shape, permutation)
+    let width = type.element.byteCount
     copy.bytes = [UInt8](unsafeUninitializedCapacity: bytes.count) { target, initialized in
       bytes.withUnsafeBytes { source in
-        var index = [Int](repeating: 0, count: shape.count)
-        var place = 0
-        while initialized < source.count {
-          for byte in 0..<width { target[initialized + byte] = source[place * width + byte] }
+        for offset in offsets {
+          for byte in 0..<width { target[initialized + byte] = source[offset * width + byte] }
           initialized += width
-          var axis = shape.count - 1
-          while axis >= 0 {
-            index[axis] += 1
-            place += steps[axis]
-            if index[axis] < shape[axis] { break }
-            place -= steps[axis] * shape[axis]
-            index[axis] = 0
-            axis -= 1
-          }
         }
       }
     }

@@ -6,6 +6,7 @@
 import Basics
 import Formats
 import GraphIR
+import Operators
 
 /// Lives as long as one import; never shared.
 final class ModelValue {
@@ -123,24 +124,7 @@ final class ModelValue {
   func permuted(_ permutation: [Int]) -> [Double]? {
     guard let values else { return nil }
     if permutation == Array(shape.indices) { return values }
-    let strides = rowMajorStrides(shape)
-    let target = permutation.map { shape[$0] }
-    let steps = permutation.map { strides[$0] }
-    var result: [Double] = []
-    result.reserveCapacity(values.count)
-    var index = [Int](repeating: 0, count: target.count)
-    var offset = 0
-    for _ in values.indices {
-      result.append(values[offset])
-      for axis in stride(from: target.count - 1, through: 0, by: -1) {
-        index[axis] += 1
-        offset += steps[axis]
-        if index[axis] < target[axis] { break }
-        offset -= steps[axis] * target[axis]
-        index[axis] = 0
-      }
-    }
-    return result
+    return permutationOffsets(of: shape, permutation).map { values[$0] }
   }
 }
 

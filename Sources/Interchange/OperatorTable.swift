@@ -58,9 +58,9 @@ package enum OperatorTable {
       NormOperators.entries,
     ]
     // Shapes and parts of them may be empty.
-    let ofShapes = ShapeOperators.entries.merging(SelectionOperators.entries) { first, _ in first }
-    return groups.reduce(into: ofShapes) { all, group in
-      all.merge(group.mapValues(\.refusingEmpty)) { first, _ in first }
+    let ofShapes = [ShapeOperators.entries, ConstantOperators.entries, SelectionOperators.entries]
+    return (ofShapes + groups.map { $0.mapValues(\.refusingEmpty) }).reduce(into: [:]) {
+      $0.merge($1) { first, _ in first }
     }
   }()
 }

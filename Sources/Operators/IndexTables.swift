@@ -18,6 +18,13 @@ func sumOffsets(_ tables: [[Int]]) -> [Int] {
   return offsets
 }
 
+/// For every element of a tensor whose axis i is axis permutation[i] of `shape`, where it stands in
+/// the tensor of `shape`.
+package func permutationOffsets(of shape: [Int], _ permutation: [Int]) -> [Int] {
+  let strides = rowMajorStrides(shape)
+  return sumOffsets(permutation.map { axis in (0..<shape[axis]).map { $0 * strides[axis] } })
+}
+
 /// For every element of `shape`, the offset of the element of `source` that broadcasting puts there.
 func broadcastOffsets(from source: [Int], to shape: [Int]) -> [Int] {
   let strides = rowMajorStrides(source)

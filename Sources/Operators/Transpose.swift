@@ -55,11 +55,8 @@ package struct Transpose: Operation {
   }
 
   package func evaluate(_ operands: [HostTensor], results: [TensorType]) -> [HostTensor] {
-    let strides = rowMajorStrides(operands[0].shape)
-    let tables = permutation.map { axis in
-      (0..<operands[0].shape[axis]).map { $0 * strides[axis] }
-    }
-    return [HostTensor(results[0], gathered(operands[0].values, sumOffsets(tables)))]
+    let offsets = permutationOffsets(of: operands[0].shape, permutation)
+    return [HostTensor(results[0], gathered(operands[0].values, offsets))]
   }
 
   package func cost(_ operands: [TensorType], _ results: [TensorType]) -> Cost {

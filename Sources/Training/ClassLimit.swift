@@ -48,6 +48,25 @@ package struct ClassLimit: Hashable, Sendable {
     }
   }
 
+  /// The one value that names classes, to choose them. Throws a sentence where there is none, or
+  /// where there are several.
+  package static func ofOnlyLabel(
+    _ graph: Graph
+  ) throws(EnvironmentFailure) -> (value: ValueID, limit: ClassLimit) {
+    let labels = ofLabels(graph)
+    guard let first = labels.first else {
+      throw EnvironmentFailure(
+        "the sample has no classes: nothing in it is given to embedding or onehot")
+    }
+    guard labels.count == 1 else {
+      let lines = labels.map { "\($0.limit.line)" }.joined(separator: " and ")
+      throw EnvironmentFailure(
+        "the sample has \(labels.count) numbers that name classes, taken at the lines \(lines), so "
+          + "which one to choose is not clear")
+    }
+    return first
+  }
+
   private static func ofInputs(_ graph: Graph) -> [(role: InputRole, limit: ClassLimit)] {
     let limits = ofValues(graph)
     return graph.inputs.compactMap { input in limits[input.value].map { (input.role, $0) } }

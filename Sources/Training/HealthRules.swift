@@ -1,6 +1,7 @@
 // The rules of HealthMonitor. Each is told of one kind of number in the order of the steps, and answers with the beginning or
 // the end of what it looks for.
 
+import Formats
 import GraphIR
 
 /// A loss that does not move.
@@ -36,7 +37,7 @@ struct FlatLossRule: Sendable {
     guard count == Self.window, !isFlat else { return nil }
     isFlat = true
     return .began(
-      "\(report) has been \(numberText(value)) for \(count) steps: nothing is learnt from it")
+      "\(report) has been \(shortNumber(value)) for \(count) steps: nothing is learnt from it")
   }
 }
 
@@ -147,11 +148,11 @@ struct DuelRule: Sendable {
     _ kind: HealthEvent.Kind, _ judge: Double, _ maker: Double?, steps: Int
   ) -> String {
     var losses =
-      "its loss (\(duel.judgeReports.joined(separator: " + "))) is \(numberText(judge)), at chance "
-      + numberText(duel.judgeScale.chance)
+      "its loss (\(duel.judgeReports.joined(separator: " + "))) is \(shortNumber(judge)), at chance "
+      + shortNumber(duel.judgeScale.chance)
     if let maker, !duel.makerReports.isEmpty {
       let names = duel.makerReports.joined(separator: " + ")
-      losses += "; that of \(duel.maker) (\(names)) is \(numberText(maker))"
+      losses += "; that of \(duel.maker) (\(names)) is \(shortNumber(maker))"
     }
     switch kind {
     case .discriminatorWins:
@@ -206,7 +207,7 @@ struct MovementRule: Sendable {
     guard first > 0, weights > limit else { return nil }
     limit = Self.explosion * weights
     return .began(
-      "the weights of \(network) have grown from \(numberText(first)) to \(numberText(weights)) "
+      "the weights of \(network) have grown from \(shortNumber(first)) to \(shortNumber(weights)) "
         + "(root mean squares): a smaller learning rate keeps them in bounds")
   }
 
@@ -227,11 +228,11 @@ struct MovementRule: Sendable {
     guard count == Self.measures, !isVanished else { return nil }
     isVanished = true
     let cause =
-      gradient.map { "its gradients have vanished (mean \(numberText($0)))" }
+      gradient.map { "its gradients have vanished (mean \(shortNumber($0)))" }
       ?? "its gradients have vanished, or its rate is 0"
     return .began(
       "the weights of \(network) no longer move: \(cause); a step changes them by "
-        + "\(numberText(change / max(weights, .leastNormalMagnitude))) of their size")
+        + "\(shortNumber(change / max(weights, .leastNormalMagnitude))) of their size")
   }
 }
 
@@ -279,7 +280,7 @@ struct CollapseRule: Sendable {
       if value >= Self.over * peak, value > told {
         self.told = nil
         low = 0
-        return .ended("\(name) differ again: their mean distance is \(numberText(value))")
+        return .ended("\(name) differ again: their mean distance is \(shortNumber(value))")
       }
       guard value <= Self.worse * told, told > 0 else { return nil }
       self.told = value
@@ -292,7 +293,7 @@ struct CollapseRule: Sendable {
     if low >= Self.samples {
       told = value
       return .began(
-        "\(name) have become alike (collapse): \(distances(value, ofData)), and was \(numberText(peak))"
+        "\(name) have become alike (collapse): \(distances(value, ofData)), and was \(shortNumber(peak))"
       )
     }
     if let ofData, count >= Self.neverSamples, step >= Self.neverSteps,
@@ -307,7 +308,7 @@ struct CollapseRule: Sendable {
   private var name: String { sample.isEmpty ? "the samples" : "the images of sample \(sample)" }
 
   private func distances(_ value: Double, _ ofData: Double?) -> String {
-    "the mean distance of two is \(numberText(value))"
-      + (ofData.map { ", of data \(numberText($0))" } ?? "")
+    "the mean distance of two is \(shortNumber(value))"
+      + (ofData.map { ", of data \(shortNumber($0))" } ?? "")
   }
 }

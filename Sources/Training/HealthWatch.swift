@@ -201,8 +201,7 @@ final class HealthWatch {
     of death: TrainingDeath, isWanted: Bool, stepsPerEpoch: Int, blocks: @escaping (Int) -> Int,
     tell: @escaping (String) throws -> Void
   ) throws -> HealthEvent {
-    let value = death.value.isNaN ? "NaN" : "\(death.value)"
-    var event = HealthEvent(.nonFinite, step: death.step, message: "\(death.name) is \(value)")
+    var event = HealthEvent(.nonFinite, step: death.step, message: death.message)
     event.subject = death.name
     guard isWanted else { return event }
     if snapshot.step == nil { try? restoreCheckpoint(of: death) }

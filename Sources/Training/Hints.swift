@@ -1,5 +1,6 @@
 // What probably mends an operation that gave an infinity or a NaN, from what it is and what it was given.
 
+import Formats
 import GraphIR
 
 enum Hints {
@@ -23,7 +24,7 @@ enum Hints {
     let largest = found.operands.map(\.range.largest).max() ?? 0
     if largest > blownUp {
       return
-        "values have grown to \(numberText(largest)): a smaller learning rate, or a bounded loss, "
+        "values have grown to \(shortNumber(largest)): a smaller learning rate, or a bounded loss, "
         + "keeps them from blowing up"
     }
     return nil
@@ -69,7 +70,7 @@ enum Hints {
         + "or the exponent"
     case "convert" where first.type.element == .f64 && first.largest > 3.4e38:
       return
-        "a step size of \(numberText(first.largest)) is too large for f32: check the rate of this optimizer"
+        "a step size of \(shortNumber(first.largest)) is too large for f32: check the rate of this optimizer"
     default: return nil
     }
   }

@@ -65,8 +65,8 @@ package struct ValueRange: Sendable, Equatable {
     if let least, let greatest, let mean {
       parts.append(
         least == greatest
-          ? "\(numberText(least))" : "from \(numberText(least)) to \(numberText(greatest))")
-      if least != greatest { parts.append("mean \(numberText(mean))") }
+          ? "\(shortNumber(least))" : "from \(shortNumber(least)) to \(shortNumber(greatest))")
+      if least != greatest { parts.append("mean \(shortNumber(mean))") }
     }
     if notNumbers > 0 { parts.append("\(notNumbers) NaN") }
     if infinities > 0 { parts.append("\(infinities) infinite") }
@@ -80,19 +80,6 @@ package struct ValueRange: Sendable, Equatable {
       "mean": number(mean), "nan": .int(notNumbers), "infinite": .int(infinities),
     ]
   }
-}
-
-/// Five significant digits at most.
-func numberText(_ value: Double) -> String {
-  guard value.isFinite, value != 0 else { return value == 0 ? "0" : "\(value)" }
-  // The digits before the exponent, and the exponent, as `1.5041` and `-7`.
-  var digits = abs(value)
-  var exponent = 0
-  while digits >= 1e5 { (digits, exponent) = (digits / 10, exponent + 1) }
-  while digits < 1e4 { (digits, exponent) = (digits * 10, exponent - 1) }
-  let rounded = Double("\(Int(digits.rounded()))e\(exponent)") ?? value
-  let text = "\(value < 0 ? -rounded : rounded)"
-  return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
 }
 
 package struct NonFiniteDiagnosis: Sendable {
@@ -165,7 +152,7 @@ package struct NonFiniteDiagnosis: Sendable {
     let grown = weights.filter { !($0.after < 2 * $0.before) }
     if !grown.isEmpty {
       let all = grown.map {
-        "\($0.network) \(numberText($0.before)) → \(numberText($0.after))"
+        "\($0.network) \(shortNumber($0.before)) → \(shortNumber($0.after))"
       }
       notes.append(
         .init("size of the weights since step \(replayedFrom): " + all.joined(separator: ", ")))
@@ -180,7 +167,7 @@ package struct NonFiniteDiagnosis: Sendable {
   private static func text(_ line: (step: Int, reports: [(name: String, value: Double)])) -> String
   {
     "step \(line.step) "
-      + line.reports.map { "\($0.name) \(numberText($0.value))" }.joined(separator: " ")
+      + line.reports.map { "\($0.name) \(shortNumber($0.value))" }.joined(separator: " ")
   }
 
   /// The members that it adds to a line of log.jsonl.

@@ -26,8 +26,8 @@ package final class SampleDrawer {
   package let imageShape: [Int]
   /// Why image i depends on the others, where it does: all images are then drawn at once.
   package let whyWhole: String?
-  /// What `class` of `images` may be; nil where the sample knows no classes.
-  package let classLimit: ClassLimit?
+  /// What `class` of `images` may be; nil where it is not chosen.
+  private let classLimit: ClassLimit?
 
   private let source: ProgramSource
   private let session: Session
@@ -61,9 +61,7 @@ package final class SampleDrawer {
     self.data = data
     self.choosesClass = choosesClass
     let asked = count ?? declared.count
-    let labels = ClassLimit.ofLabels(declared.graph)
-    classLimit = labels.map(\.limit).min { $0.count < $1.count }
-    if choosesClass { try Self.checkClasses(labels) }
+    classLimit = choosesClass ? try ClassLimit.ofOnlyLabel(declared.graph).limit : nil
     let rows = max(2, min(declared.count, Self.mostRows))
     do {
       let made = try Self.split(source, declared, rows: rows, choosesClass)
@@ -261,21 +259,6 @@ package final class SampleDrawer {
     guard let value = graph.input(.argument(SampleSplit.classArgument)) else { return nil }
     let labels = [Int32](repeating: Int32(clamping: label ?? 0), count: graph.type(of: value).count)
     return labels.withUnsafeBytes { Array($0) }
-  }
-
-  private static func checkClasses(
-    _ labels: [(value: ValueID, limit: ClassLimit)]
-  ) throws(EnvironmentFailure) {
-    guard !labels.isEmpty else {
-      throw EnvironmentFailure(
-        "the sample has no classes: nothing in it is given to embedding or onehot")
-    }
-    guard labels.count == 1 else {
-      let lines = labels.map { "\($0.limit.line)" }.joined(separator: " and ")
-      throw EnvironmentFailure(
-        "the sample has \(labels.count) numbers that name classes, read at the lines \(lines), so "
-          + "which one to choose is not clear")
-    }
   }
 
   /// The graph with its one label as an argument.

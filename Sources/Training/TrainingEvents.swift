@@ -37,7 +37,7 @@ package struct StepReport: Sendable {
     ]
     for report in reports {
       // The shortest text that reads back as the same float.
-      let shortest = Double(Float(report.value).description) ?? report.value
+      let shortest = shortestDecimal(ofFloat: report.value)
       pairs.append((key: report.name, value: .double(shortest)))
     }
     return .object(pairs)
@@ -187,4 +187,7 @@ package struct TrainingDeath: Error, Sendable {
   package var name: String
   package var value: Double
   package var lastCheckpoint: String?
+
+  /// `dLoss is NaN`
+  package var message: String { "\(name) is \(value.isNaN ? "NaN" : "\(value)")" }
 }

@@ -1,5 +1,6 @@
 import Basics
 import Formats
+import TestSupport
 import Testing
 
 @Suite struct SafetensorsTests {

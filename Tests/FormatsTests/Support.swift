@@ -1,8 +1,8 @@
-// What the tests of the formats share: expecting an environment failure with given words, cutting
-// and flipping bytes, folders that clean up after themselves.
+// What the tests of the formats share: cutting and flipping bytes, folders that clean up after themselves.
 
 import Basics
 import Formats
+import TestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -10,24 +10,6 @@ import Testing
 #else
   import Darwin
 #endif
-
-/// Runs `body`, which must fail with an `EnvironmentFailure` whose message has all `words`.
-func expectFailure(
-  _ words: String..., sourceLocation: SourceLocation = #_sourceLocation,
-  _ body: () throws -> Void
-) {
-  do {
-    try body()
-    Issue.record("no failure; expected one with \(words)", sourceLocation: sourceLocation)
-  } catch let failure as EnvironmentFailure {
-    for word in words where !failure.message.contains(word) {
-      Issue.record(
-        "expected '\(word)' in: \(failure.message)", sourceLocation: sourceLocation)
-    }
-  } catch {
-    Issue.record("another error: \(error)", sourceLocation: sourceLocation)
-  }
-}
 
 /// Every proper prefix of the bytes must be refused, with the file's name in the message.
 func expectAllTruncationsFail(

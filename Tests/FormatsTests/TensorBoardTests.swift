@@ -1,6 +1,7 @@
 // CRC-32C by published values; event files byte by byte, there and back, cut and damaged.
 
 import Basics
+import TestSupport
 import Testing
 
 @testable import Formats

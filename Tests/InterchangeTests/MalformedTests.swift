@@ -4,6 +4,7 @@ import Basics
 import Formats
 import GraphIR
 import Interchange
+import TestSupport
 import Testing
 
 @Suite struct MalformedTests {

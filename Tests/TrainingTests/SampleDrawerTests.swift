@@ -122,7 +122,6 @@ import Training
     let source = try ProgramSource(path: Self.conditional, settings: [])
     let session = try session(source)
     let own = try SampleDrawer(source, sample: nil, session: session, count: 30)
-    #expect(own.classLimit?.count == 10)
     let chosen = try SampleDrawer(
       source, sample: nil, session: session, count: 30, choosesClass: true)
     #expect(chosen.whyWhole == nil)

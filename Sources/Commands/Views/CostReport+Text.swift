@@ -1,5 +1,6 @@
 // The cost of a graph as text.
 
+import Formats
 import GraphIR
 import Operators
 import Passes
@@ -107,7 +108,7 @@ extension CostReport {
   }
 
   private func intensityText(_ cost: Cost) -> String {
-    cost.intensity.map { $0 == 0 ? "0" : Progress.short($0) } ?? ""
+    cost.intensity.map { shortNumber($0) } ?? ""
   }
 }
 

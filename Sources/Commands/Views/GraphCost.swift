@@ -71,11 +71,7 @@ struct FlopUnit {
   }
 
   /// Up to four digits.
-  func number(_ flops: Double) -> String {
-    let scaled = flops / size
-    let text = Progress.short(scaled)
-    return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
-  }
+  func number(_ flops: Double) -> String { shortNumber(flops / size) }
 }
 
 /// Costs are sums of whole numbers; a sum beyond an Int is printed as a Double.

@@ -1,5 +1,6 @@
 // Planned memory as text: totals, the peak and its holders, a timeline, what each buffer costs.
 
+import Formats
 import GraphIR
 import Planning
 
@@ -81,7 +82,7 @@ extension MemoryReport {
   }
 
   private func share(_ part: Int, of whole: Double) -> String {
-    whole == 0 ? "" : "\(Progress.short((1000 * Double(part) / whole).rounded() / 10)) %"
+    whole == 0 ? "" : "\(fixed(100 * Double(part) / whole, decimals: 1)) %"
   }
 
   private func positionNumber(_ position: Int) -> String {

@@ -87,8 +87,7 @@ package final class RunReport: TrainingObserver {
     case .interrupted: sessions[sessions.count - 1].state = "interrupted"
     case .died(let death):
       sessions[sessions.count - 1].state = "died"
-      let value = death.value.isNaN ? "NaN" : "\(death.value)"
-      message = "\(death.name) is \(value)"
+      message = death.message
       lastCheckpoint = death.lastCheckpoint
     case .failed(let text):
       sessions[sessions.count - 1].state = "failed"
@@ -204,12 +203,8 @@ package final class RunReport: TrainingObserver {
       (key: "name", value: .string(series.name)),
       (key: "steps_per_point", value: .int(stepsPerPoint)),
       (key: "x", value: .array(series.points.map { .int(Int($0.x)) })),
-      (key: "y", value: .array(series.points.map { .double(Self.shortened($0.y)) })),
+      (key: "y", value: .array(series.points.map { .double(shortestDecimal(ofFloat: $0.y)) })),
     ])
-  }
-
-  private static func shortened(_ value: Double) -> Double {
-    Double(Float(value).description) ?? value
   }
 
   private func json(_ session: Session) -> JSONValue {
