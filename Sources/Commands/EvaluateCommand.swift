@@ -66,10 +66,12 @@ package enum EvaluateCommand {
         console.message("warning: \(warning)\n")
       }
     }
-    let report = try compare(
-      judged, real, count, metrics, features, model: candidate.source.program.model, workplace,
-      console)
-    guard let report else { return interrupted(console) }
+    // Minutes with many images, and nothing is written.
+    let report = try Interruption.endingAtOnce {
+      try compare(
+        judged, real, count, metrics, features, model: candidate.source.program.model, workplace,
+        console)
+    }
     console.print(arguments.has("--json") ? report.object.text() + "\n" : report.text)
     return ExitCode.done
   }
@@ -114,11 +116,11 @@ package enum EvaluateCommand {
       compiler: workplace.compiler)
   }
 
-  /// The metrics of the judged images and of other real ones; nil where it was interrupted between the two.
+  /// The metrics of the judged images and of other real ones.
   private static func compare(
     _ judged: PictureSet, _ real: RealImages, _ count: Int, _ metrics: [Metric],
     _ features: FeatureExtractor?, model: String, _ workplace: Workplace, _ console: Console
-  ) throws -> EvaluationReport? {
+  ) throws -> EvaluationReport {
     let began = monotonicSeconds()
     let threads = (workplace.backend as? CPUBackend)?.threads ?? CPUBackend.processorCount
     let work = try SharedWork(threads: threads)
@@ -127,7 +129,6 @@ package enum EvaluateCommand {
     }
     let compared = try images(try real.pictures(count))
     let evaluation = try Evaluation(try images(judged), against: compared, metrics, on: work)
-    if Interruption.isPending { return nil }
     var floor: Evaluation?
     if let pair = try real.pair(count) {
       let first = pair.first.count == count ? compared : try images(pair.first)

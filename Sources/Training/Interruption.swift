@@ -9,13 +9,28 @@
 #endif
 
 package enum Interruption {
-  /// Call before any other thread is started; threads inherit the mask.
-  package static func deferSignals() {
+  private static var both: sigset_t {
     var signals = sigset_t()
     sigemptyset(&signals)
     sigaddset(&signals, SIGINT)
     sigaddset(&signals, SIGTERM)
+    return signals
+  }
+
+  /// Call before any other thread is started; threads inherit the mask.
+  package static func deferSignals() {
+    var signals = both
     pthread_sigmask(SIG_BLOCK, &signals, nil)
+  }
+
+  /// Lets the two end the process at once while `body` runs, or before if one has come already: for
+  /// long work that leaves nothing behind.
+  package static func endingAtOnce<Result>(_ body: () throws -> Result) rethrows -> Result {
+    var signals = both
+    var before = sigset_t()
+    pthread_sigmask(SIG_UNBLOCK, &signals, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    return try body()
   }
 
   /// Whether one of the two has come since.

@@ -101,6 +101,7 @@ package struct LossCurves: Sendable {
 
 /// Draws the curves into losses.svg, at the end of the run and of its epochs, as often as takes no time to speak of.
 package final class LossPlotWriter: TrainingObserver {
+  package let isEssential = false
   private var run: RunDescription?
   private var curves = LossCurves(reports: [])
   private let pace = WritePace(interval: 1)

@@ -11,6 +11,7 @@ import Elaboration
 import Formats
 
 package final class TensorBoardWriter: TrainingObserver {
+  package let isEssential = false
   private static let pointsPerWidth = 5000
 
   private struct Mean {

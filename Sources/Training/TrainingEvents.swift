@@ -155,6 +155,9 @@ package final class RunTimes {
 /// Somebody who is told of a run. Everything is called on the thread that trains, in the order of the observers; what takes
 /// time here takes it from training. What is thrown ends the run.
 package protocol TrainingObserver: AnyObject {
+  /// Whether a run without it is not worth going on with. Where an observer that is not essential
+  /// fails, after the beginning, the run warns and goes on without it.
+  var isEssential: Bool { get }
   /// Before the first step. `kept` are the lines of the log, up to the checkpoint, of a run that goes on.
   func begin(_ run: RunDescription, kept: [JSONValue]) throws
   func observe(_ event: TrainingEvent) throws
@@ -166,6 +169,7 @@ package protocol TrainingObserver: AnyObject {
 }
 
 extension TrainingObserver {
+  package var isEssential: Bool { true }
   package func begin(_ run: RunDescription, kept: [JSONValue]) throws {}
   package func flush(durably: Bool) throws {}
   package func end(_ end: TrainingEnd) throws {}

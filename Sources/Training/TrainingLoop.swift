@@ -33,7 +33,7 @@ package final class TrainingLoop {
   private let options: TrainingOptions
   private let writer: SampleWriter
   private let log: RunLog
-  private let observers: [any TrainingObserver]
+  private var observers: [any TrainingObserver]
   private let schedule: RunSchedule
   private let health: HealthWatch
   private let stepsPerEpoch: Int
@@ -95,7 +95,16 @@ package final class TrainingLoop {
   }
 
   private func toObservers(_ tell: (any TrainingObserver) throws -> Void) throws {
-    try watch { for observer in observers { try tell(observer) } }
+    try watch {
+      for observer in observers {
+        do {
+          try tell(observer)
+        } catch let failure as EnvironmentFailure where !observer.isEssential {
+          observers.removeAll { $0 === observer }
+          try self.tell(.warning("the run goes on without this record: \(failure.message)"))
+        }
+      }
+    }
   }
 
   /// The time that observers and the watch over the run's health take is counted, so that a run can say it.
@@ -122,7 +131,7 @@ package final class TrainingLoop {
     defer { try? log.close() }
     try health.open(after: step, kept: kept)
     let description = description
-    try toObservers { try $0.begin(description, kept: kept) }
+    try watch { for observer in observers { try observer.begin(description, kept: kept) } }
     let end: TrainingEnd
     do {
       end = try runSteps()

@@ -70,6 +70,32 @@ private final class Watcher: TrainingObserver {
     try expectSameRun(whole, run)
   }
 
+  /// The page and TensorBoard's records are for looking at: a run does not end because of them.
+  @Test func recordsThatCannotBeWrittenAreDone() throws {
+    let folder = try TemporaryFolder()
+    let run = folder.file("run")
+    let warnings = Mutex<[String]>([])
+    let loop = try loop(folder, try Tiny.make(in: folder)) { event in
+      if case .step(let report) = event, report.step == 2 {
+        for name in ["report.html", "losses.svg"] {
+          if FileIO.exists("\(run)/\(name)") { try FileIO.remove("\(run)/\(name)") }
+          try FileIO.createDirectory("\(run)/\(name)/in-the-way")
+        }
+      }
+      if case .warning(let text) = event { warnings.withLock { $0.append(text) } }
+    }
+    guard case .finished = try loop.run() else {
+      Issue.record("the run did not finish")
+      return
+    }
+    let found = warnings.withLock { $0 }
+    #expect(found.count { $0.contains("goes on without this record") } == 2, "\(found)")
+    #expect(
+      found.contains { $0.contains("report.html") } && found.contains { $0.contains("losses.svg") })
+    #expect(try lines("\(run)/log.jsonl").count == 20)
+    #expect(FileIO.exists("\(run)/weights.safetensors"))
+  }
+
   /// Ctrl-C while the search for the cause of a death goes on: the run has died all the same.
   @Test func aSearchCanBeSkipped() throws {
     var signals = sigset_t()

@@ -183,4 +183,30 @@ import Training
     let walk = exec("sample", "\(run)/weights.safetensors", "--interpolate")
     #expect(walk.code == 2 && walk.messages.contains("all at once"), "\(walk.messages)")
   }
+
+  /// A checkpoint carries what the data sources of its run were replaced by; a sample reads only some of them.
+  @Test func replacedDataOfARunAreFound() throws {
+    let folder = try TemporaryFolder()
+    let own = folder.file("own.npy")
+    let other = folder.file("other.npy")
+    try FileIO.writeAtomically(try Tiny.pictures(22).encode(), to: own)
+    try FileIO.writeAtomically(try Tiny.pictures(9, seed: 3).encode(), to: other)
+    let text =
+      Tiny.program(
+        data: "nowhere.npy", top: "data pairs: [4, 6, 6, 1] in -1...1 from \"nowhere.npy\""
+      ) + "\n    sample pairs(count: 4) { pairs }\n"
+    let program = try folder.write(text, to: "tiny.gan")
+    let run = folder.file("run")
+    let trained = exec(
+      "train", program, "--data", "images=\(own)", "--data", "pairs=\(other)", "--out", run,
+      "--quiet")
+    #expect(trained.code == 0, "\(trained.messages)")
+    let checkpoint = "\(run)/checkpoints/step-00000020.safetensors"
+    for name in [[], ["--name", "pairs"]] {
+      let path = folder.file("a.npy")
+      let drawn = exec(["sample", checkpoint, "--out", path] + name)
+      #expect(drawn.code == 0, "\(drawn.messages)")
+      #expect(try array(path).shape == [4, 6, 6, 1])
+    }
+  }
 }

@@ -7,6 +7,7 @@ import Basics
 import Formats
 
 package final class RunReport: TrainingObserver {
+  package let isEssential = false
   /// One process that trained: a run that goes on has several.
   private struct Session {
     var beganAt: Double
