@@ -34,11 +34,12 @@ package final class Progress: TrainingObserver {
   /// Lines of progress between lines of results on one terminal would help nobody.
   private var isSilent: Bool { quiet || json && console.outputIsTerminal }
 
-  package func begin(_ run: RunDescription, kept: [JSONValue]) {
+  package func recall(_ line: JSONValue) { alarms.recall(line) }
+
+  package func begin(_ run: RunDescription) {
     self.run = run
     began = monotonicSeconds()
     lastStep = began
-    alarms = ProgressAlarms(kept: kept)
     printEvent(
       "begin",
       [

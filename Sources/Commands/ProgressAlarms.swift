@@ -7,13 +7,9 @@ struct ProgressAlarms {
   /// The last one at the end.
   private var standing: [(kind: HealthEvent.Kind, subject: String)] = []
 
-  init() {}
-
-  /// What stands after the lines of the log of a run that goes on.
-  init(kept: [JSONValue]) {
-    for line in kept {
-      if let event = HealthEvent(logLine: line) { note(event) }
-    }
+  /// Takes a line of the log of a run that goes on.
+  mutating func recall(_ line: JSONValue) {
+    if let event = HealthEvent(logLine: line) { note(event) }
   }
 
   /// The last one that is not over, in a word or two.

@@ -34,6 +34,10 @@ final class HealthWatch {
   private var moments: MeasureMoments?
   private var monitor: HealthMonitor
   private var log: AppendLog?
+  /// What a run that goes on has measured before, how much of it the monitor knows, and its text.
+  private var loaded: [(step: Int, measure: HealthMeasure)] = []
+  private var recalled = 0
+  private var loadedText: [UInt8] = []
   /// The networks that are measured when the step that runs is done.
   private var measured: [String] = []
   private var startedAt: Int?
@@ -67,40 +71,47 @@ final class HealthWatch {
 
   // MARK: The file
 
-  /// Brings file and monitor to the state after `step` steps; `kept` are the lines of the log up to there.
-  func open(after step: Int, kept: [JSONValue]) throws {
-    let lines = try keptLines(upTo: step)
-    try FileIO.writeAtomically(lines.map { $0.text() + "\n" }.joined(), to: folder.healthPath)
-    log = try AppendLog(path: folder.healthPath)
-    var rest = lines[...]
-    for line in kept where line["event"] == nil {
-      guard let step = line["step"]?.intValue else { continue }
-      let reports = (line.objectValue ?? []).compactMap { key, value in
-        // Reports are f32, and a line has the shortest text of each.
-        value.doubleValue.map { (name: key, value: Double(Float($0))) }
-      }
-      _ = monitor.note(step: step, reports: reports)
-      while let first = rest.first, (first["step"]?.intValue ?? 0) <= step {
-        rest.removeFirst()
-        note(again: first)
-      }
-    }
-    for line in rest { note(again: line) }
-  }
+  // A run that goes on loads its file, recalls the lines of the log one after the other, and opens the file to go on with it.
 
-  private func note(again line: JSONValue) {
-    guard let step = line["step"]?.intValue, let measure = HealthMeasure(line) else { return }
-    if case .diversity(let sample, _, _, _) = measure { lastDrawn[sample] = step }
-    _ = monitor.note(step: step, measure)
-  }
-
-  private func keptLines(upTo step: Int) throws(EnvironmentFailure) -> [JSONValue] {
-    guard step > 0, FileIO.exists(folder.healthPath) else { return [] }
-    return try FileIO.read(folder.healthPath).split(separator: UInt8(ascii: "\n")).compactMap {
-      guard let value = try? JSONValue.parse(Array($0), name: folder.healthPath),
+  /// Reads what was measured in the first `step` steps.
+  func load(upTo step: Int) throws(EnvironmentFailure) {
+    guard step > 0, FileIO.exists(folder.healthPath) else { return }
+    for line in try FileIO.read(folder.healthPath).split(separator: UInt8(ascii: "\n")) {
+      // A last line that was cut short is none.
+      guard let value = try? JSONValue.parse(Array(line), name: folder.healthPath),
         let number = value["step"]?.intValue, number <= step
-      else { return nil }
-      return value
+      else { continue }
+      loadedText += line + [UInt8(ascii: "\n")]
+      if let measure = HealthMeasure(value) { loaded.append((number, measure)) }
+    }
+  }
+
+  /// Brings the monitor to the state after a line of the log.
+  func recall(_ line: JSONValue) {
+    guard line["event"] == nil, let step = line["step"]?.intValue else { return }
+    let reports = (line.objectValue ?? []).compactMap { key, value in
+      // Reports are f32, and a line has the shortest text of each.
+      value.doubleValue.map { (name: key, value: Double(Float($0))) }
+    }
+    _ = monitor.note(step: step, reports: reports)
+    recallMeasures(upTo: step)
+  }
+
+  /// After the last line.
+  func open() throws(EnvironmentFailure) {
+    recallMeasures(upTo: .max)
+    try FileIO.writeAtomically(loadedText, to: folder.healthPath)
+    log = try AppendLog(path: folder.healthPath)
+    loaded = []
+    loadedText = []
+  }
+
+  private func recallMeasures(upTo step: Int) {
+    while recalled < loaded.count, loaded[recalled].step <= step {
+      let (step, measure) = loaded[recalled]
+      recalled += 1
+      if case .diversity(let sample, _, _, _) = measure { lastDrawn[sample] = step }
+      _ = monitor.note(step: step, measure)
     }
   }
 

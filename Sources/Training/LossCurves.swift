@@ -103,16 +103,14 @@ package struct LossCurves: Sendable {
 package final class LossPlotWriter: TrainingObserver {
   package let isEssential = false
   private var run: RunDescription?
-  private var curves = LossCurves(reports: [])
+  private var curves: LossCurves
   private let pace = WritePace(interval: 1)
 
-  package init() {}
+  package init(reports: [String]) { curves = LossCurves(reports: reports) }
 
-  package func begin(_ run: RunDescription, kept: [JSONValue]) throws {
-    self.run = run
-    curves = LossCurves(reports: run.train.reports)
-    for line in kept { curves.add(line) }
-  }
+  package func recall(_ line: JSONValue) { curves.add(line) }
+
+  package func begin(_ run: RunDescription) throws { self.run = run }
 
   package func observe(_ event: TrainingEvent) throws {
     switch event {

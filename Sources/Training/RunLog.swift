@@ -5,6 +5,8 @@ import Basics
 import Formats
 
 package final class RunLog: TrainingObserver {
+  private static let newLine = UInt8(ascii: "\n")
+
   private let folder: RunFolder
   private let reports: [String]
   private var log: AppendLog?
@@ -16,43 +18,49 @@ package final class RunLog: TrainingObserver {
   }
 
   /// Opens log and table; the lines of steps after `step` (left by a run that died after its last
-  /// checkpoint) are dropped. Returns the lines that stay.
-  package func open(after step: Int) throws(EnvironmentFailure) -> [JSONValue] {
-    let kept = try keptLines(upTo: step)
+  /// checkpoint) are dropped. Tells the lines that stay. They stay as they are, so that a resumed log
+  /// has the bytes of an uninterrupted one.
+  package func open(
+    after step: Int, tell: (JSONValue) -> Void
+  ) throws(EnvironmentFailure) {
     var text: [UInt8] = []
     var rows = CSV.line(["step", "epoch"] + reports) + "\n"
-    for line in kept {
-      text += line.bytes + [UInt8(ascii: "\n")]
-      if line.value["event"] == nil { rows += tableRow(line.value) + "\n" }
+    try forEachLine(upTo: step) { bytes, line in
+      text += bytes
+      text.append(Self.newLine)
+      if line["event"] == nil { rows += tableRow(line) + "\n" }
+      tell(line)
     }
     try FileIO.writeAtomically(text, to: folder.logPath)
     try FileIO.writeAtomically(rows, to: folder.tablePath)
     log = try AppendLog(path: folder.logPath)
     table = try AppendLog(path: folder.tablePath)
-    return kept.map(\.value)
   }
 
-  /// The lines as they are, so that a resumed log has the bytes of an uninterrupted one.
-  private func keptLines(
-    upTo step: Int
-  ) throws(EnvironmentFailure) -> [(bytes: ArraySlice<UInt8>, value: JSONValue)] {
-    guard step > 0, FileIO.exists(folder.logPath) else { return [] }
+  /// One value at a time: that of a line takes ten times its bytes.
+  private func forEachLine(
+    upTo step: Int, _ body: (ArraySlice<UInt8>, JSONValue) -> Void
+  ) throws(EnvironmentFailure) {
+    guard step > 0, FileIO.exists(folder.logPath) else { return }
     let bytes = try FileIO.read(folder.logPath)
-    var kept: [(bytes: ArraySlice<UInt8>, value: JSONValue)] = []
-    let lines = bytes.split(separator: UInt8(ascii: "\n"))
-    for (index, line) in lines.enumerated() {
+    var number = 0
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let line = rest.prefix { $0 != Self.newLine }
+      rest = rest[line.endIndex...].dropFirst()
+      number += 1
+      if line.isEmpty { continue }
       guard let value = try? JSONValue.parse(Array(line), name: folder.logPath),
-        let number = value["step"]?.intValue
+        let lineStep = value["step"]?.intValue
       else {
         // A last line cut short by a crash is no line.
-        if index == lines.count - 1 { break }
+        if rest.allSatisfy({ $0 == Self.newLine }) { return }
         throw EnvironmentFailure(
-          "\(folder.logPath): line \(index + 1) is no step of a run",
+          "\(folder.logPath): line \(number) is no step of a run",
           help: "mend or remove the line to go on with the run; nothing has been changed")
       }
-      if number <= step { kept.append((line, value)) }
+      if lineStep <= step { body(line, value) }
     }
-    return kept
   }
 
   private func tableRow(_ line: JSONValue) -> String {

@@ -30,7 +30,7 @@ package final class TensorBoardWriter: TrainingObserver {
 
   package init() {}
 
-  package func begin(_ run: RunDescription, kept: [JSONValue]) throws {
+  package func begin(_ run: RunDescription) throws {
     try FileIO.createDirectory(run.folder.tensorBoard)
     let path = try Self.unusedPath(in: run.folder.tensorBoard, at: secondsSince1970())
     file = try AppendLog(path: path, fresh: true)

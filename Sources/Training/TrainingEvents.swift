@@ -158,8 +158,11 @@ package protocol TrainingObserver: AnyObject {
   /// Whether a run without it is not worth going on with. Where an observer that is not essential
   /// fails, after the beginning, the run warns and goes on without it.
   var isEssential: Bool { get }
-  /// Before the first step. `kept` are the lines of the log, up to the checkpoint, of a run that goes on.
-  func begin(_ run: RunDescription, kept: [JSONValue]) throws
+  /// The next line of the log of a run that goes on, up to its checkpoint; all of them before `begin`. The log of a long run
+  /// is longer than what an observer should hold.
+  func recall(_ line: JSONValue)
+  /// Before the first step.
+  func begin(_ run: RunDescription) throws
   func observe(_ event: TrainingEvent) throws
   /// Files are to be brought up to date: about once a second, at the end of each epoch, and `durably` before a checkpoint
   /// and at the end.
@@ -170,7 +173,8 @@ package protocol TrainingObserver: AnyObject {
 
 extension TrainingObserver {
   package var isEssential: Bool { true }
-  package func begin(_ run: RunDescription, kept: [JSONValue]) throws {}
+  package func recall(_ line: JSONValue) {}
+  package func begin(_ run: RunDescription) throws {}
   package func flush(durably: Bool) throws {}
   package func end(_ end: TrainingEnd) throws {}
 }

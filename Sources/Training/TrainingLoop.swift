@@ -65,7 +65,11 @@ package final class TrainingLoop {
     self.folder = folder
     self.options = options
     log = RunLog(folder: folder, reports: train.reports)
-    self.observers = [log, LossPlotWriter(), RunReport(), TensorBoardWriter()] + observers
+    self.observers =
+      [
+        log, LossPlotWriter(reports: train.reports), RunReport(reports: train.reports),
+        TensorBoardWriter(),
+      ] + observers
     writer = SampleWriter(session: session, source: source, folder: folder, data: feeder)
     stepsPerEpoch = max(1, feeder.stepsPerEpoch)
     schedule = RunSchedule(
@@ -127,11 +131,10 @@ package final class TrainingLoop {
   // MARK: Running
 
   package func run() throws -> TrainingEnd {
-    let kept = try log.open(after: step)
+    try recall()
     defer { try? log.close() }
-    try health.open(after: step, kept: kept)
     let description = description
-    try watch { for observer in observers { try observer.begin(description, kept: kept) } }
+    try watch { for observer in observers { try observer.begin(description) } }
     let end: TrainingEnd
     do {
       end = try runSteps()
@@ -148,6 +151,16 @@ package final class TrainingLoop {
     try flush(durably: true)
     try toObservers { try $0.end(end) }
     return end
+  }
+
+  /// What is known of the steps that were done before.
+  private func recall() throws {
+    try health.load(upTo: step)
+    try log.open(after: step) { line in
+      health.recall(line)
+      for observer in observers { observer.recall(line) }
+    }
+    try health.open()
   }
 
   /// Whatever could not be written or read: what there is to go on from. Where it is a batch that

@@ -15,13 +15,17 @@ func makeBackends() throws -> [CPUBackend] {
   }
 }
 
-/// Runs a graph once on every backend and compares all outputs with the evaluator.
+/// Runs a graph once on every backend and compares all outputs with what the evaluator makes of it or of another graph
+/// of the same meaning.
 func expectAgreement(
   _ graph: Graph, _ inputs: [HostTensor], bound: Double = 1e-5, _ note: String = "",
-  location: SourceLocation = #_sourceLocation
+  expected: [HostTensor]? = nil, location: SourceLocation = #_sourceLocation
 ) throws {
+  let expected = expected ?? Evaluator().evaluate(graph, inputs: inputs)
   for backend in try makeBackends() {
-    for difference in try disagreements(graph, inputs, on: backend, bound: bound) {
+    for difference in try disagreements(
+      graph, inputs, on: backend, bound: bound, expected: expected)
+    {
       Issue.record(
         "\(backend.instructionSet) \(note) \(difference)", sourceLocation: location)
     }

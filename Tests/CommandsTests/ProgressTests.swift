@@ -86,7 +86,8 @@ import Training
     #expect(alarms.last == nil)
     for event in events { alarms.note(event) }
     // A run that goes on has those of its log.
-    var kept = ProgressAlarms(kept: events.map(\.logLine) + [["step": 1, "epoch": 0]])
+    var kept = ProgressAlarms()
+    for line in events.map(\.logLine) + [["step": 1, "epoch": 0]] { kept.recall(line) }
     for next in [
       (event(.collapse, "other", isOver: true), "discriminator wins"),
       (event(.discriminatorWins, "d", isOver: true), "flat loss"),

@@ -6,6 +6,11 @@ import KernelTable
 import KernelsBase
 import Testing
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
 #if arch(x86_64)
   import KernelsV3
   import KernelsV4
@@ -33,6 +38,9 @@ struct Isa: Sendable, CustomTestStringConvertible {
   }
 }
 
+// Tests are not optimised, and run on emulated processors too: what touches every element is a copy
+// of memory or a plain loop over pointers.
+
 /// Floats on an address that is 4 but not 8 bytes aligned, between guard words that must stay.
 final class Floats {
   let count: Int
@@ -40,15 +48,21 @@ final class Floats {
   private static let guardCount = 67
   private static let guardBits: UInt32 = 0x7FC1_2345
 
-  init(_ count: Int, _ value: (Int) -> Float = { _ in .signalingNaN }) {
+  init(_ count: Int, fills: Bool = true, _ value: (Int) -> Float = { _ in .signalingNaN }) {
     self.count = count
     let raw = UnsafeMutableRawPointer.allocate(
       byteCount: (count + 2 * Self.guardCount) * 4, alignment: 64)
     base = raw.assumingMemoryBound(to: Float.self)
-    for i in 0..<count + 2 * Self.guardCount { base[i] = Float(bitPattern: Self.guardBits) }
-    for i in 0..<count { pointer[i] = value(i) }
+    for i in 0..<Self.guardCount {
+      base[i] = Float(bitPattern: Self.guardBits)
+      base[Self.guardCount + count + i] = Float(bitPattern: Self.guardBits)
+    }
+    for i in 0..<(fills ? count : 0) { pointer[i] = value(i) }
   }
-  convenience init(_ values: [Float]) { self.init(values.count) { values[$0] } }
+  convenience init(_ values: [Float]) {
+    self.init(values.count, fills: false)
+    refill(values)
+  }
   convenience init(integers: [Int32]) {
     self.init(integers.count) { Float(bitPattern: UInt32(bitPattern: integers[$0])) }
   }
@@ -57,16 +71,21 @@ final class Floats {
   var pointer: UnsafeMutablePointer<Float> { base + Self.guardCount }
   var raw: UnsafeMutableRawPointer { UnsafeMutableRawPointer(pointer) }
   var integers: UnsafeMutablePointer<Int32> { raw.assumingMemoryBound(to: Int32.self) }
-  var values: [Float] { (0..<count).map { pointer[$0] } }
-  var bits: [UInt32] { (0..<count).map { pointer[$0].bitPattern } }
-  var int32s: [Int32] { (0..<count).map { integers[$0] } }
+  var values: [Float] { Array(UnsafeBufferPointer(start: pointer, count: count)) }
+  var bits: [UInt32] { int32s.withUnsafeBytes { Array($0.bindMemory(to: UInt32.self)) } }
+  var int32s: [Int32] { Array(UnsafeBufferPointer(start: integers, count: count)) }
   var guarded: Bool {
     (0..<Self.guardCount).allSatisfy {
       base[$0].bitPattern == Self.guardBits
         && base[Self.guardCount + count + $0].bitPattern == Self.guardBits
     }
   }
-  func refill(_ values: [Float]) { for i in 0..<count { pointer[i] = values[i] } }
+  func refill(_ values: [Float]) {
+    precondition(values.count == count)
+    values.withUnsafeBytes {
+      raw.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(raw), byteCount: $0.count)
+    }
+  }
 }
 
 /// A small deterministic source of test values.
@@ -93,7 +112,7 @@ func launch<Arguments>(
   defer { memory.deallocate() }
   withUnsafePointer(to: arguments) { pointer in
     for index in 0..<shares {
-      memory.initializeMemory(as: UInt8.self, repeating: 0xFF, count: scratch + 64)
+      memset(memory, 0xFF, scratch + 64)
       kernel(UnsafeRawPointer(pointer), scratch == 0 ? nil : memory, index, shares)
       let end = (scratch..<scratch + 64).allSatisfy {
         memory.load(fromByteOffset: $0, as: UInt8.self) == 0xFF
@@ -126,13 +145,20 @@ func launchAll<Arguments>(
 /// The largest difference, relative to the largest expected magnitude.
 func worst(_ found: [Float], _ expected: [Double]) -> Double {
   guard found.count == expected.count else { return .infinity }
-  let scale = expected.reduce(1e-30) { max($0, abs($1)) }
+  var scale = 1e-30
   var worst = 0.0
-  for (f, e) in zip(found, expected) {
-    let difference = abs(Double(f) - e) / scale
-    if !(difference <= worst) { worst = difference.isNaN ? .infinity : difference }
+  found.withPointer { found in
+    expected.withPointer { wanted in
+      var i = 0
+      while i < expected.count {
+        if abs(wanted[i]) > scale { scale = abs(wanted[i]) }
+        let difference = abs(Double(found[i]) - wanted[i])
+        if !(difference <= worst) { worst = difference.isNaN ? .infinity : difference }
+        i += 1
+      }
+    }
   }
-  return worst
+  return worst / scale
 }
 
 extension Array {

@@ -63,9 +63,12 @@ enum DeviceHarness {
       location: SourceLocation = #_sourceLocation
     ) throws {
       let graph = builder.finish()
+      let expected = Evaluator().evaluate(graph, inputs: inputs)
       for traits in shapes {
         let backend = try DeviceHarness.backend(traits)
-        for difference in try disagreements(graph, inputs, on: backend, bound: bound) {
+        for difference in try disagreements(
+          graph, inputs, on: backend, bound: bound, expected: expected)
+        {
           Issue.record("\(traits.kind) \(difference)", sourceLocation: location)
         }
         let loaded = try Loaded(graph, backend, inputs)

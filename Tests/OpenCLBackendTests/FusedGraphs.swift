@@ -45,9 +45,12 @@ struct FusedGraphs {
     let graph = builder.finish()
     var filler = Filler(5)
     let inputs = graph.inputs.map { filler.uniform(graph.type(of: $0.value), -1, 1) }
+    let expected = Evaluator().evaluate(graph, inputs: inputs)
     for traits in traits {
       let backend = try DeviceHarness.backend(traits)
-      for difference in try disagreements(graph, inputs, on: backend, bound: bound) {
+      for difference in try disagreements(
+        graph, inputs, on: backend, bound: bound, expected: expected)
+      {
         Issue.record("\(traits.kind) \(difference)", sourceLocation: location)
       }
     }

@@ -222,6 +222,7 @@ import Testing
     var batch = DeviceHarness.Batch()
     try batch.add(MatMul(transposeB: true), [.f32(150, 70), .f32(140, 70)])
     let graph = batch.builder.finish()
+    let expected = Evaluator().evaluate(graph, inputs: batch.inputs)
     for traits in DeviceHarness.traits {
       let key = ProductClass(rows: 150, columns: 140, batch: 1, patches: false)
       for tile in TileTable.candidates(for: key, traits) {
@@ -229,7 +230,9 @@ import Testing
         table[key] = tile
         let backend = try OpenCLBackend(
           device: OpenCLBackend.device(at: nil), traits: traits, tiles: table)
-        for difference in try disagreements(graph, batch.inputs, on: backend, bound: 1e-5) {
+        for difference in try disagreements(
+          graph, batch.inputs, on: backend, bound: 1e-5, expected: expected)
+        {
           Issue.record("\(tile): \(difference)")
         }
       }

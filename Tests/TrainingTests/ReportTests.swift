@@ -118,9 +118,9 @@ import Testing
   @Test func aPartThatWasKilledIsNotRunning() throws {
     let folder = try TemporaryFolder()
     var description = try description(folder)
-    try RunReport().begin(description, kept: [])
+    try RunReport(reports: []).begin(description)
     description.startStep = 3
-    try RunReport().begin(description, kept: [])
+    try RunReport(reports: []).begin(description)
     let sessions = try data(description.folder.path)["sessions"]?.arrayValue
     #expect(sessions?.map { $0["state"] } == ["stopped", "running"])
   }
@@ -140,8 +140,8 @@ import Testing
     let description = try description(folder)
     let run = description.folder.path
     func observed(_ events: [TrainingEvent], _ end: TrainingEnd?) throws -> JSONValue {
-      let report = RunReport()
-      try report.begin(description, kept: [])
+      let report = RunReport(reports: description.train.reports)
+      try report.begin(description)
       for event in events { try report.observe(event) }
       if let end { try report.end(end) }
       return try data(run)
@@ -161,8 +161,9 @@ import Testing
     #expect(died["curves"]?.arrayValue?.first?["x"] == [], "what is not finite is a gap")
     #expect(try observed([], .interrupted(checkpoint: "c"))["state"] == "interrupted")
     // The line of a health event in the log comes back when the run goes on.
-    let report = RunReport()
-    try report.begin(description, kept: [step.logLine, health.logLine])
+    let report = RunReport(reports: description.train.reports)
+    for line in [step.logLine, health.logLine] { report.recall(line) }
+    try report.begin(description)
     #expect(try data(run)["health"] == .array([shown(health)]))
   }
 
@@ -224,8 +225,9 @@ import Testing
     let description = try description(folder)
     var over = HealthEvent(.explodingWeights, step: 3, message: "in bounds")
     over.isOver = true
-    let report = RunReport()
-    try report.begin(description, kept: [over.logLine, death().logLine])
+    let report = RunReport(reports: description.train.reports)
+    for line in [over.logLine, death().logLine] { report.recall(line) }
+    try report.begin(description)
     let run = description.folder.path
     return (
       String(decoding: try page(run), as: UTF8.self), try data(run)["health"]?.arrayValue ?? []
@@ -366,7 +368,7 @@ import Testing
     var description = try description(folder)
     description.totalSteps = 30_000
     let writer = TensorBoardWriter()
-    try writer.begin(description, kept: [])
+    try writer.begin(description)
     for step in 15_001...15_010 {
       try writer.observe(
         .step(

@@ -106,6 +106,30 @@ import Training
     #expect(FileIO.exists("\(run)/samples.gif"))
   }
 
+  @Test func aDamagedLogIsNamedAndLeftAsItIs() throws {
+    let folder = try TemporaryFolder()
+    let program = try Tiny.make(in: folder)
+    let run = folder.file("run")
+    #expect(exec("train", program, "--out", run, "--steps", "10", "--quiet").code == 0)
+    let log = "\(run)/log.jsonl"
+    let good = try contents(log)
+    var lines = try lines(log)
+    lines[2] = lines[2].replacingOccurrences(of: "step", with: "stop")
+    let damaged = Array((lines.joined(separator: "\n") + "\n").utf8)
+    try FileIO.writeAtomically(damaged, to: log)
+    let refused = exec("train", "--resume", run, "--quiet")
+    #expect(refused.code == 3)
+    #expect(
+      refused.messages.contains("log.jsonl: line 3 is no step of a run"), "\(refused.messages)")
+    #expect(try contents(log) == damaged)
+    // A last line that was cut short is none.
+    try FileIO.writeAtomically(good + Array("{\"step\":11,\"ep".utf8), to: log)
+    #expect(exec("train", "--resume", run, "--quiet").code == 0)
+    let whole = folder.file("whole")
+    #expect(exec("train", program, "--out", whole, "--quiet").code == 0)
+    try expectSameRun(whole, run)
+  }
+
   @Test(arguments: [1, 5, 7, 19])
   func stoppedAndResumedEqualsUninterrupted(stop: Int) throws {
     let folder = try TemporaryFolder()

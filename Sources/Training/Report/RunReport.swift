@@ -25,7 +25,7 @@ package final class RunReport: TrainingObserver {
 
   private var run: RunDescription?
   private var facts: [(key: String, value: JSONValue)] = []
-  private var curves = LossCurves(reports: [])
+  private var curves: LossCurves
   private var speed = LossCurves(reports: ["ms"])
   private var pictures = ReportPictures()
   private var sessions: [Session] = []
@@ -39,15 +39,13 @@ package final class RunReport: TrainingObserver {
   /// Health events and warnings that are shown; of more, the first ones and the last.
   private static let mostEvents = 200
 
-  package init() {}
+  package init(reports: [String]) { curves = LossCurves(reports: reports) }
 
-  package func begin(_ run: RunDescription, kept: [JSONValue]) throws {
+  package func begin(_ run: RunDescription) throws {
     self.run = run
     facts = RunFacts(run: run).pairs
     step = run.startStep
     began = monotonicSeconds()
-    curves = LossCurves(reports: run.train.reports)
-    for line in kept { take(line) }
     if step > 0 {
       restore(from: run.folder.reportPath)
       let files = try SampleWriter.drawn(in: run.folder, stepsPerEpoch: run.stepsPerEpoch)
@@ -105,7 +103,7 @@ package final class RunReport: TrainingObserver {
 
   // MARK: Going on
 
-  private func take(_ line: JSONValue) {
+  package func recall(_ line: JSONValue) {
     curves.add(line)
     if let event = HealthEvent(logLine: line) { add(event) }
   }
