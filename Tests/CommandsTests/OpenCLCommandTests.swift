@@ -41,7 +41,7 @@ private let missing: Comment = "no OpenCL device here (Debian: pocl-opencl-icd)"
     }
   }
 
-  @Test(.enabled(if: hasDevice, missing)) func aStepIsChecked() {
+  @Test(.onOwnThreads, .enabled(if: hasDevice, missing)) func aStepIsChecked() {
     let program = Places.graph("dense-gan")
     let result = exec("check", program, "--backend", "opencl")
     #expect(result.code == 0, "\(result.output)\(result.messages)")

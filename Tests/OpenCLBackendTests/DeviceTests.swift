@@ -6,11 +6,13 @@ import GraphIR
 import Operators
 import Planning
 import Runtime
+import TestSupport
 import Testing
 
 @testable import OpenCLBackend
 
-@Suite(.enabled(if: DeviceHarness.hasDevice, DeviceHarness.missing)) struct DeviceTests {
+@Suite(.onOwnThreads, .enabled(if: DeviceHarness.hasDevice, DeviceHarness.missing))
+struct DeviceTests {
   private func doubling() throws -> Graph {
     let builder = GraphBuilder(name: "doubling", stage: .fused)
     let w = try builder.input(.state("w"), .f32(40, 3))

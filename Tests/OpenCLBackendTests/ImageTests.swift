@@ -5,9 +5,11 @@ import Basics
 import GraphIR
 import OpenCLBackend
 import Operators
+import TestSupport
 import Testing
 
-@Suite(.enabled(if: DeviceHarness.hasDevice, DeviceHarness.missing)) struct ImageTests {
+@Suite(.onOwnThreads, .enabled(if: DeviceHarness.hasDevice, DeviceHarness.missing))
+struct ImageTests {
   @Test(arguments: [[2, 2], [1, 3], [4, 5]]) func scaling(_ factor: [Int]) throws {
     var batch = DeviceHarness.Batch()
     for channels in [3, 48] {

@@ -5,9 +5,11 @@ import Basics
 import GraphIR
 import OpenCLBackend
 import Operators
+import TestSupport
 import Testing
 
-@Suite(.enabled(if: DeviceHarness.hasDevice, DeviceHarness.missing)) struct MovementTests {
+@Suite(.onOwnThreads, .enabled(if: DeviceHarness.hasDevice, DeviceHarness.missing))
+struct MovementTests {
   @Test func transposes() throws {
     var batch = DeviceHarness.Batch()
     try batch.add(Transpose([1, 0]), [.f32(70, 50)])

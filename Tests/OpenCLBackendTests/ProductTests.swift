@@ -6,11 +6,13 @@ import Basics
 import GraphIR
 import Operators
 import Passes
+import TestSupport
 import Testing
 
 @testable import OpenCLBackend
 
-@Suite(.enabled(if: DeviceHarness.hasDevice, DeviceHarness.missing)) struct ProductTests {
+@Suite(.onOwnThreads, .enabled(if: DeviceHarness.hasDevice, DeviceHarness.missing))
+struct ProductTests {
   // MARK: Matrix products
 
   private static func operands(

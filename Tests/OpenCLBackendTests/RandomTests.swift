@@ -6,9 +6,11 @@ import CPUBackend
 import GraphIR
 import OpenCLBackend
 import Operators
+import TestSupport
 import Testing
 
-@Suite(.enabled(if: DeviceHarness.hasDevice, DeviceHarness.missing)) struct RandomTests {
+@Suite(.onOwnThreads, .enabled(if: DeviceHarness.hasDevice, DeviceHarness.missing))
+struct RandomTests {
   static let shapes = [[1], [3], [37], [4, 4], [3, 5, 7], [33, 64], [128, 100], [5, 13, 16]]
 
   /// Draws of all shapes: alone, and as masks of a region.

@@ -6,9 +6,11 @@ import Basics
 import GraphIR
 import OpenCLBackend
 import Operators
+import TestSupport
 import Testing
 
-@Suite(.enabled(if: DeviceHarness.hasDevice, DeviceHarness.missing)) struct ReductionTests {
+@Suite(.onOwnThreads, .enabled(if: DeviceHarness.hasDevice, DeviceHarness.missing))
+struct ReductionTests {
   static let small: [([Int], [Int])] = [
     ([1], [0]), ([17, 33], [0]), ([17, 33], [1]), ([17, 33], [0, 1]), ([5, 6, 7], [0]),
     ([5, 6, 7], [1]), ([5, 6, 7], [2]), ([5, 6, 7], [0, 2]), ([3, 1, 5], [1]),

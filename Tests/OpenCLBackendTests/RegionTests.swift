@@ -8,9 +8,11 @@ import OpenCLBackend
 import Operators
 import Planning
 import Runtime
+import TestSupport
 import Testing
 
-@Suite(.enabled(if: DeviceHarness.hasDevice, DeviceHarness.missing)) struct RegionTests {
+@Suite(.onOwnThreads, .enabled(if: DeviceHarness.hasDevice, DeviceHarness.missing))
+struct RegionTests {
   @Test func broadcasting() throws {
     let region = Region(
       inputCount: 3,

@@ -4,11 +4,12 @@ import BackendSupport
 import Basics
 import GraphIR
 import Operators
+import TestSupport
 import Testing
 
 @testable import OpenCLBackend
 
-@Suite struct SampleTests {
+@Suite(.onOwnThreads) struct SampleTests {
   static let names = OperatorSet.standard.names.filter { $0 != Gradient.mnemonic }
 
   @Test(.enabled(if: DeviceHarness.hasDevice, DeviceHarness.missing), arguments: names)

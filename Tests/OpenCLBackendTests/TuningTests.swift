@@ -4,11 +4,12 @@ import Basics
 import GraphIR
 import Operators
 import Planning
+import TestSupport
 import Testing
 
 @testable import OpenCLBackend
 
-@Suite struct TuningTests {
+@Suite(.onOwnThreads) struct TuningTests {
   @Test(arguments: ProductClass.allCases, [DeviceTraits.cpu, .gpu])
   func productsTakeTheirTile(_ key: ProductClass, _ traits: DeviceTraits) throws {
     // A processor's kernels in Winograd's form have blocks of their own and take the registers' tile alone.

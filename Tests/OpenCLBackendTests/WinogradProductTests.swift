@@ -6,11 +6,13 @@ import Basics
 import GraphIR
 import Operators
 import Planning
+import TestSupport
 import Testing
 
 @testable import OpenCLBackend
 
-@Suite(.enabled(if: DeviceHarness.hasDevice, DeviceHarness.missing)) struct WinogradProductTests {
+@Suite(.onOwnThreads, .enabled(if: DeviceHarness.hasDevice, DeviceHarness.missing))
+struct WinogradProductTests {
   struct Geometry: Sendable {
     var n: Int, h: Int, w: Int, c: Int, o: Int, k: Int
     var stride = 1

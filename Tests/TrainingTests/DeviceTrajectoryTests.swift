@@ -18,7 +18,7 @@ import Testing
 private let hasDevice = (try? OpenCLBackend.device(at: nil)) != nil
 private let missing: Comment = "no OpenCL device here (Debian: pocl-opencl-icd)"
 
-@Suite(.enabled(if: hasDevice, missing)) struct DeviceTrajectoryTests {
+@Suite(.onOwnThreads, .enabled(if: hasDevice, missing)) struct DeviceTrajectoryTests {
   private func makeDevice() throws -> OpenCLBackend {
     try OpenCLBackend(device: OpenCLBackend.device(at: nil))
   }

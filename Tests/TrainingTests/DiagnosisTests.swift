@@ -175,7 +175,7 @@ private let hasDevice = (try? OpenCLBackend.device(at: nil)) != nil
     #expect(result.messages.contains("step 21: log in the forward part"), "\(result.messages)")
   }
 
-  @Test(.enabled(if: hasDevice, "no OpenCL device here (Debian: pocl-opencl-icd)"))
+  @Test(.onOwnThreads, .enabled(if: hasDevice, "no OpenCL device here (Debian: pocl-opencl-icd)"))
   func onADevice() throws {
     let death = try die(
       body: "let bad = log(6.0 - step)\n  report bad", options: ["--backend", "opencl"])
