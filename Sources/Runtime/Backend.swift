@@ -87,14 +87,21 @@ extension Executable {
   }
 }
 
-/// An array that `read` fills with bytes of a device; elements are numbers without padding.
-package func deviceBytes<Element: Numeric>(
+/// An array whose bytes are all filled by `read`, from a device or a source. Nothing is written before: element by element, a
+/// network's output took longer to clear than to compute.
+package func deviceBytes<Element: BitwiseCopyable>(
   count: Int, _ read: (UnsafeMutableRawBufferPointer) throws(EnvironmentFailure) -> Void
 ) throws(EnvironmentFailure) -> [Element] {
-  var values = [Element](repeating: 0, count: count)
-  try values.withUnsafeMutableBufferPointer { (values) throws(EnvironmentFailure) in
-    try read(UnsafeMutableRawBufferPointer(values))
+  var failure: EnvironmentFailure?
+  let values = [Element](unsafeUninitializedCapacity: count) { memory, filled in
+    do throws(EnvironmentFailure) {
+      try read(UnsafeMutableRawBufferPointer(memory))
+      filled = count
+    } catch {
+      failure = error
+    }
   }
+  if let failure { throw failure }
   return values
 }
 

@@ -137,10 +137,13 @@ final class LoadedGraph {
   /// The elements of an output as floats, whatever its type.
   func floats(output: Int) throws(EnvironmentFailure) -> [Float] {
     let type = outputTypes[output]
+    if type.element == .f32 {
+      return try deviceBytes(count: type.count) { (bytes) throws(EnvironmentFailure) in
+        try executable.read(output: output, into: bytes)
+      }
+    }
     return try bytes(output: output).withUnsafeBytes { raw in
-      type.element == .f32
-        ? Array(raw.bindMemory(to: Float.self))
-        : (0..<type.count).map { Float(Self.number(raw, $0, type.element)) }
+      (0..<type.count).map { Float(Self.number(raw, $0, type.element)) }
     }
   }
 
