@@ -87,8 +87,8 @@ extension Executable {
   }
 }
 
-/// An array whose bytes are all filled by `read`, from a device or a source. Nothing is written before: element by element, a
-/// network's output took longer to clear than to compute.
+/// An array whose bytes are all filled by `read`, from a device or a source. Nothing is written before: cleared element by
+/// element, as generic code from another module is, it cost a third of the time of 64 images of a dense generator.
 package func deviceBytes<Element: BitwiseCopyable>(
   count: Int, _ read: (UnsafeMutableRawBufferPointer) throws(EnvironmentFailure) -> Void
 ) throws(EnvironmentFailure) -> [Element] {

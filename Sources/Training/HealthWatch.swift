@@ -103,6 +103,7 @@ final class HealthWatch {
     try FileIO.writeAtomically(loadedText, to: folder.healthPath)
     log = try AppendLog(path: folder.healthPath)
     loaded = []
+    recalled = 0
     loadedText = []
   }
 

@@ -119,7 +119,14 @@ final class LoadedGraph {
   func type(ofOutput output: Int) -> TensorType { outputTypes[output] }
 
   func bytes(output: Int) throws(EnvironmentFailure) -> [UInt8] {
-    try deviceBytes(count: outputTypes[output].byteCount) { (bytes) throws(EnvironmentFailure) in
+    try elements(output: output)
+  }
+
+  private func elements<Element: BitwiseCopyable>(
+    output: Int
+  ) throws(EnvironmentFailure) -> [Element] {
+    let count = outputTypes[output].byteCount / MemoryLayout<Element>.stride
+    return try deviceBytes(count: count) { (bytes) throws(EnvironmentFailure) in
       try executable.read(output: output, into: bytes)
     }
   }
@@ -137,11 +144,7 @@ final class LoadedGraph {
   /// The elements of an output as floats, whatever its type.
   func floats(output: Int) throws(EnvironmentFailure) -> [Float] {
     let type = outputTypes[output]
-    if type.element == .f32 {
-      return try deviceBytes(count: type.count) { (bytes) throws(EnvironmentFailure) in
-        try executable.read(output: output, into: bytes)
-      }
-    }
+    if type.element == .f32 { return try elements(output: output) }
     return try bytes(output: output).withUnsafeBytes { raw in
       (0..<type.count).map { Float(Self.number(raw, $0, type.element)) }
     }

@@ -91,8 +91,15 @@ package final class Session {
 
   /// The bytes of a state; none for an unknown one.
   package func bytes(of name: String) throws(EnvironmentFailure) -> [UInt8] {
+    try elements(of: name)
+  }
+
+  private func elements<Element: BitwiseCopyable>(
+    of name: String
+  ) throws(EnvironmentFailure) -> [Element] {
     guard let type = types[name] else { return [] }
-    return try deviceBytes(count: type.byteCount) { (bytes) throws(EnvironmentFailure) in
+    let count = type.byteCount / MemoryLayout<Element>.stride
+    return try deviceBytes(count: count) { (bytes) throws(EnvironmentFailure) in
       try states.read(name, into: bytes)
     }
   }
@@ -106,7 +113,7 @@ package final class Session {
   }
 
   package func floats(of name: String) throws(EnvironmentFailure) -> [Float] {
-    try bytes(of: name).withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+    try elements(of: name)
   }
 
   /// The first state that holds an infinity or a NaN, in the order of the program.

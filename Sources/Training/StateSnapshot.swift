@@ -128,8 +128,8 @@ final class StateSnapshot {
 }
 
 /// The first infinity or NaN among the bits of floats: all ones in the exponent. Whole blocks at a time, because all are
-/// looked at far more often than one is found; and over pointers, because a run without optimisation looks at all states too,
-/// where loops over collections take a hundred times as long.
+/// looked at far more often than one is found; and over pointers, because code without optimisation looks at all states too:
+/// a loop over slices took a tenth of the time of all tests.
 func firstNonFinite(_ words: UnsafeBufferPointer<UInt32>) -> Float? {
   guard var block = words.baseAddress else { return nil }
   let end = block + words.count

@@ -202,8 +202,16 @@ private let hasDevice = (try? OpenCLBackend.device(at: nil)) != nil
     #expect(first() == nil)
     values[9_999] = -.infinity
     #expect(first() == -.infinity)
-    values[4_097] = .nan
+    // From the end to the beginning, over the edges of blocks; each hides those before.
+    for (place, value) in [8_192, 8_191, 4_097, 4_096, 4_095, 1].enumerated() {
+      let bad = place.isMultiple(of: 2) ? Float.infinity : -.infinity
+      values[value] = bad
+      #expect(first() == bad)
+    }
+    values[0] = .nan
     #expect(first()?.isNaN == true)
+    values = []
+    #expect(first() == nil)
   }
 
   @Test func placesInAText() {
