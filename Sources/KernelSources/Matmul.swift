@@ -87,9 +87,11 @@ func matmulKernel(
   let made = (own + memory.block).assumingMemoryBound(to: Float.self)
   var run: RegionRun?
   var ahead: TileAhead?
+  var touched: EpilogueRows?
   if let epilogue = p.pointee.epilogue {
     run = prepareRegion(epilogue, own + memory.bytes)
     ahead = readByEpilogue(epilogue, n)
+    touched = touchedByEpilogue(epilogue, n, scratch)
   }
   while task < end {
     let batch = task / perBatch
@@ -108,38 +110,21 @@ func matmulKernel(
     let first = (batch &* m &+ r0) &* n &+ c0
     if var run {
       let ahead = ahead.map { ($0.0 + first, $0.1 + first, $0.2 + first, $0.3) }
-      matmulBlock(p, batch, r0, c0, rows, columns, made, columns, ahead, scratch)
+      touched?.first = first
+      matmulBlock(p, batch, r0, c0, rows, columns, made, columns, ahead, touched, scratch)
       runEpilogue(&run, first, rows, columns, blocks.columns, n, made)
     } else if let c = p.pointee.c {
-      matmulBlock(p, batch, r0, c0, rows, columns, c + first, n, nil, scratch)
+      matmulBlock(p, batch, r0, c0, rows, columns, c + first, n, nil, nil, scratch)
     }
     task &+= 1
   }
 }
 
-/// What a product asks for ahead of its epilogue: the first three inputs as large as C with rows of n, where they do not
-/// stay in the second-level cache. An optimiser's update reads a parameter and two averages.
-private func readByEpilogue(_ epilogue: UnsafePointer<RegionArguments>, _ n: Int) -> TileAhead? {
-  guard asksAhead(epilogue) else { return nil }
-  var found: TileAhead?
-  var count = 0
-  var i = 1
-  while i < epilogue.pointee.inputCount && count < 3 {
-    let input = epilogue.pointee.inputs! + i
-    i &+= 1
-    guard case .full = input.pointee.access, let memory = inputMemory(input) else { continue }
-    if count == 0 { found = (memory, memory, memory, n) }
-    if count == 1 { found!.1 = memory }
-    found!.2 = memory
-    count &+= 1
-  }
-  return found
-}
-
 /// One block of the product: c[r·ldc + j] = C[r0 + r, c0 + j] for r < rows, j < columns.
 private func matmulBlock(
   _ p: UnsafePointer<MatmulArguments>, _ batch: Int, _ r0: Int, _ c0: Int, _ rows: Int,
-  _ columns: Int, _ c: Target, _ ldc: Int, _ ahead: TileAhead?, _ scratch: UnsafeMutableRawPointer
+  _ columns: Int, _ c: Target, _ ldc: Int, _ ahead: TileAhead?, _ touched: EpilogueRows?,
+  _ scratch: UnsafeMutableRawPointer
 ) {
   let k = p.pointee.k
   let lda = p.pointee.lda
@@ -165,7 +150,7 @@ private func matmulBlock(
         a + r0, lda, k, b + c0 &* k, 0, true, c, ldc, rows, columns, ahead, tiles, buffer)
     } else {
       rowsBlock(
-        a + r0 &* lda, lda, k, b + c0 &* k, 0, true, c, ldc, rows, columns, tiles, buffer)
+        a + r0 &* lda, lda, k, b + c0 &* k, 0, true, c, ldc, rows, columns, touched, tiles, buffer)
     }
   case .direct:
     let a = p.pointee.a! + batch &* p.pointee.batchStrideA
@@ -173,13 +158,14 @@ private func matmulBlock(
     if p.pointee.transposedA {
       columnsBlock(a + r0, lda, k, b, ldb, false, c, ldc, rows, columns, ahead, tiles, buffer)
     } else {
-      rowsBlock(a + r0 &* lda, lda, k, b, ldb, false, c, ldc, rows, columns, tiles, buffer)
+      rowsBlock(
+        a + r0 &* lda, lda, k, b, ldb, false, c, ldc, rows, columns, touched, tiles, buffer)
     }
   case .swapped:
     // Blocks of rows begin at panels.
     let a = p.pointee.packed! + (batch &* p.pointee.batchStridePacked &+ r0 &* k)
     let b = p.pointee.b! + (batch &* p.pointee.batchStrideB &+ c0 &* ldb)
-    swappedBlock(a, k, b, ldb, c, ldc, rows, columns, tiles, buffer)
+    swappedBlock(a, k, b, ldb, c, ldc, rows, columns, touched, tiles, buffer)
   }
 }
 
@@ -197,18 +183,20 @@ private func zeroBlock(_ c: Target, _ ldc: Int, _ rows: Int, _ columns: Int) {
   return (k &+ pieces &- 1) / pieces
 }
 
-/// B as stored at a panel's piece, its rows `stride` apart, and what will be read after it.
-private typealias StoredPanel = (b: Source, ahead: Target, stride: Int)
+/// Where a piece of a panel comes from: b as stored, or nil where it is packed; its rows are `stride` apart. Then what will be
+/// read after it.
+private typealias PanelSource = (b: Source?, stride: Int, ahead: Target)
 
 /// One panel of a block with A as stored, over a piece of the reduction: a tile after the other. Where the panel is not
-/// packed yet, the first tile packs it, and the first two ask for the next one, a line of its rows each.
+/// packed yet, the first tile packs it. The first two ask for the next one, a line of its rows each.
 @inline(__always) private func rowsPanel(
   _ a: Source, _ lda: Int, _ length: Int, _ panel: Target, _ c: Target, _ ldc: Int, _ rows: Int,
-  _ columns: Int, _ accumulate: Bool, _ tiles: TileScratch, _ stored: StoredPanel?
+  _ columns: Int, _ accumulate: Bool, _ tiles: TileScratch, _ source: PanelSource,
+  _ touched: EpilogueRows?
 ) {
   var r0 = 0
-  if let stored, !tilePacks(rows, columns) {
-    packPanel(stored.b, stored.stride, 1, length, columns, panel)
+  if let b = source.b, !tilePacks(rows, columns) {
+    packPanel(b, source.stride, 1, length, columns, panel)
   }
   while r0 < rows {
     let high = rows &- r0 < tileRows ? rows &- r0 : tileRows
@@ -219,14 +207,16 @@ private typealias StoredPanel = (b: Source, ahead: Target, stride: Int)
       tiles.c[r] = c + row &* ldc
       r &+= 1
     }
+    if let touched { ask(touched, r0, high, columns) }
     #if WIDTH16
-      if let stored, r0 < 2 &* tileRows, high == tileRows, columns == tileColumns {
-        if r0 == 0 {
+      if r0 < 2 &* tileRows, high == tileRows, columns == tileColumns {
+        if r0 == 0, let b = source.b {
           rowsTile12Packing(
-            tiles.a, length, stored.b, stored.stride, panel, tiles.c, accumulate, stored.ahead)
+            tiles.a, length, b, source.stride, panel, tiles.c, accumulate, source.ahead)
         } else {
           rowsTile12Ahead(
-            tiles.a, length, panel, tiles.c, accumulate, stored.ahead + width, stored.stride)
+            tiles.a, length, panel, tiles.c, accumulate,
+            r0 == 0 ? source.ahead : source.ahead + width, source.stride)
         }
         r0 &+= tileRows
         continue
@@ -257,26 +247,37 @@ private typealias StoredPanel = (b: Source, ahead: Target, stride: Int)
 /// power of two apart would compete for one cache set.
 private func rowsBlock(
   _ a: Source, _ lda: Int, _ k: Int, _ b: Source, _ ldb: Int, _ isPacked: Bool, _ c: Target,
-  _ ldc: Int, _ rows: Int, _ columns: Int, _ tiles: TileScratch, _ buffer: Target
+  _ ldc: Int, _ rows: Int, _ columns: Int, _ touched: EpilogueRows?, _ tiles: TileScratch,
+  _ buffer: Target
 ) {
   let piece = reductionPiece(k)
+  var touched = touched
+  let first = touched?.first ?? 0
+  touched?.times = (k &+ piece &- 1) / piece
   var k0 = 0
   while k0 < k {
     let length = k &- k0 < piece ? k &- k0 : piece
     var c0 = 0
     while c0 < columns {
       let wide = columns &- c0 < tileColumns ? columns &- c0 : tileColumns
+      // The next piece; at the end the next panel, most likely of this thread.
+      let inPanel = k0 &+ length < k
       var panel = UnsafeMutablePointer(mutating: b + (c0 &* k &+ k0 &* tileColumns))
-      var stored: StoredPanel?
-      if !isPacked {
+      var source: PanelSource
+      if isPacked {
+        let next = columns <= tileColumns ? length : k
+        source = (nil, tileColumns, panel + next &* tileColumns)
+      } else {
         panel = buffer
-        // The next piece; at the end the next panel, most likely of this thread.
-        let next = k0 &+ length < k ? (k0 &+ length) &* ldb &+ c0 : c0 &+ tileColumns
-        stored = (b + (k0 &* ldb &+ c0), UnsafeMutablePointer(mutating: b + next), ldb)
+        let next = inPanel ? (k0 &+ length) &* ldb &+ c0 : c0 &+ tileColumns
+        source = (b + (k0 &* ldb &+ c0), ldb, UnsafeMutablePointer(mutating: b + next))
       }
-      rowsPanel(a + k0, lda, length, panel, c + c0, ldc, rows, wide, k0 > 0, tiles, stored)
+      touched?.first = first &+ c0
+      rowsPanel(
+        a + k0, lda, length, panel, c + c0, ldc, rows, wide, k0 > 0, tiles, source, touched)
       c0 &+= tileColumns
     }
+    touched?.time &+= 1
     k0 &+= length
   }
 }
@@ -322,10 +323,15 @@ private func columnsBlock(
 /// missing at the end of B are repeated into spare rows of Cᵀ.
 private func swappedBlock(
   _ a: Source, _ k: Int, _ b: Source, _ ldb: Int, _ c: Target, _ ldc: Int, _ rows: Int,
-  _ columns: Int, _ tiles: TileScratch, _ transposed: Target
+  _ columns: Int, _ touched: EpilogueRows?, _ tiles: TileScratch, _ transposed: Target
 ) {
   let wide = (rows &+ tileColumns &- 1) / tileColumns &* tileColumns
   let piece = reductionPiece(k)
+  var touched = touched
+  touched?.times = (k &+ piece &- 1) / piece
+  // Each tile across the block asks for its share of the panel's rows of C.
+  let across = (columns &+ tileRows &- 1) / tileRows
+  let share = (tileColumns &+ across &- 1) / across
   var k0 = 0
   while k0 < k {
     let length = k &- k0 < piece ? k &- k0 : piece
@@ -341,11 +347,17 @@ private func swappedBlock(
           tiles.c[r] = transposed + ((c0 &+ r) &* wide &+ r0)
           r &+= 1
         }
+        if let touched {
+          let from = r0 &+ c0 / tileRows &* share
+          let end = from &+ share < rows ? from &+ share : rows
+          ask(touched, from, end &- from, columns)
+        }
         rowsTile(tileRows, tiles.a, 1, length, panel, tiles.c, k0 > 0)
         c0 &+= tileRows
       }
       r0 &+= tileColumns
     }
+    touched?.time &+= 1
     k0 &+= length
   }
   transposeBlock(transposed, wide, c, ldc, columns, rows)

@@ -234,3 +234,30 @@ package struct WinogradScratch {
     self.productStride = productStride
   }
 }
+
+/// Matrices that an epilogue reads or writes at the places of C, besides the product: their memory is asked for while the
+/// product is made.
+package struct EpilogueRows {
+  /// Their elements at flat index 0.
+  package var matrices: UnsafeMutablePointer<UnsafeMutablePointer<Float>>
+  package var count: Int
+  /// Elements between rows.
+  package var stride: Int
+  /// The flat index of the first element of the block at hand.
+  package var first: Int
+  /// The tiles come to each place so many times, once for each piece of the reduction; each time they ask for another share
+  /// of the matrices.
+  package var times: Int
+  package var time: Int
+
+  package init(
+    matrices: UnsafeMutablePointer<UnsafeMutablePointer<Float>>, count: Int, stride: Int
+  ) {
+    self.matrices = matrices
+    self.count = count
+    self.stride = stride
+    first = 0
+    times = 1
+    time = 0
+  }
+}
