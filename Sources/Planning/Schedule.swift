@@ -36,6 +36,46 @@ extension Operation {
   }
 }
 
+extension Graph {
+  /// The value that a value is a view of.
+  func viewed(_ value: ValueID) -> ValueID {
+    var value = value
+    while let producer = values[value].producer, nodes[producer].operation.isReshape {
+      value = nodes[producer].operands[0]
+    }
+    return value
+  }
+
+  /// Where a state is updated several times a step: the value that a new one takes the place of. It is the same result of a
+  /// node of the same kind, or of a part of its region, read block by block where the new one is written.
+  func earlierUpdate(of new: ValueID) -> ValueID? {
+    guard let update = maker(of: new), let first = update.node.operation.firstBlockwiseOperand
+    else { return nil }
+    return update.node.operands.dropFirst(first).first { operand in
+      guard type(of: operand) == type(of: new), let earlier = maker(of: operand) else {
+        return false
+      }
+      return earlier.node.operation.mnemonic == update.node.operation.mnemonic
+        && earlier.place == update.place && earlier.count == update.count
+    }
+  }
+
+  /// The node that makes a value, which of the results of its part of the region the value is, and how many there are.
+  private func maker(of value: ValueID) -> (node: Node, place: Int, count: Int)? {
+    guard let producer = values[value].producer else { return nil }
+    let node = nodes[producer]
+    guard let result = node.results.firstIndex(of: value) else { return nil }
+    if let fused = node.operation as? Fused, fused.root == nil {
+      for part in fused.region.parts() {
+        if let place = part.results.firstIndex(of: result) {
+          return (node, place, part.results.count)
+        }
+      }
+    }
+    return (node, result, node.results.count)
+  }
+}
+
 struct Scheduler {
   private let graph: Graph
   private let live: BitSet
@@ -67,21 +107,29 @@ struct Scheduler {
   }
 
   /// Lets the node that makes a state's new value wait for all readers of the old one, where that is no circle, so
-  /// that the new value can be written over the old.
+  /// that the new value can be written over the old; where it is updated several times, each update for the readers of
+  /// the value before.
   private mutating func sinkUpdates() {
     let users = graph.users()
     let old = Dictionary(
       graph.inputs.map { ($0.role, $0.value) }, uniquingKeysWith: { first, _ in first })
     for output in graph.outputs {
       guard case .state(let name) = output.role, let state = old[.state(name)] else { continue }
-      var value = output.value
-      while let producer = graph.values[value].producer, graph.nodes[producer].operation.isReshape {
-        value = graph.nodes[producer].operands[0]
+      var value = graph.viewed(output.value)
+      while let earlier = graph.earlierUpdate(of: value) {
+        sink(value, behindReadersOf: earlier, users)
+        value = earlier
       }
-      guard let update = graph.values[value].producer else { continue }
-      for reader in readers(of: state, users) where reader != update {
-        if !reaches(from: update.index, to: reader.index) { link(reader.index, update.index) }
-      }
+      sink(value, behindReadersOf: state, users)
+    }
+  }
+
+  private mutating func sink(
+    _ new: ValueID, behindReadersOf old: ValueID, _ users: Table<ValueTag, [NodeID]>
+  ) {
+    guard let update = graph.values[new].producer else { return }
+    for reader in readers(of: old, users) where reader != update {
+      if !reaches(from: update.index, to: reader.index) { link(reader.index, update.index) }
     }
   }
 

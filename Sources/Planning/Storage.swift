@@ -57,6 +57,7 @@ struct StoragePlan {
     recordReads()
     placeStates()
     keepOutputs()
+    placeEarlierUpdates()
     takeOver()
   }
 
@@ -132,6 +133,39 @@ struct StoragePlan {
         storages[new].home = .state(name)
       }
     }
+  }
+
+  /// A state that is updated several times a step is updated in its own buffer each time: where a new state overwrites the
+  /// state, so do the values that it takes the place of, as far back as the buffer is free.
+  private mutating func placeEarlierUpdates() {
+    for output in graph.outputs {
+      guard case .state(let name) = output.role, let oldValue = graph.input(.state(name)) else {
+        continue
+      }
+      let old = ofValue[oldValue]
+      guard ofValue[output.value] != old, home(of: output.value) == .state(name) else { continue }
+      var value = graph.viewed(output.value)
+      while let earlier = graph.earlierUpdate(of: value), isFree(old, from: earlier, to: value) {
+        storages[ofValue[earlier]].home = .state(name)
+        value = earlier
+      }
+    }
+  }
+
+  /// Whether a value can live in a state's buffer between its old value and a later one.
+  private func isFree(_ old: Int, from earlier: ValueID, to new: ValueID) -> Bool {
+    let (own, end) = (storages[ofValue[earlier]], storages[ofValue[new]].start)
+    guard own.home == .arena, own.end == end, own.start < end else { return false }
+    return mayOverwrite(ofValue[earlier], by: resultIndex(new), at: end)
+      && storages[old].reads.allSatisfy { read in
+        read < own.start
+          || read == own.start && mayOverwrite(old, by: resultIndex(earlier), at: read)
+      }
+  }
+
+  /// Which result of its node a value is.
+  private func resultIndex(_ value: ValueID) -> Int {
+    graph.values[value].producer.flatMap { graph.nodes[$0].results.firstIndex(of: value) } ?? 0
   }
 
   /// Why a new state cannot be written straight into the state's buffer; nil where it can.

@@ -116,6 +116,41 @@ import Testing
     try expectSameResults(graph, values(graph))
   }
 
+  @Test(arguments: [false, true]) func severalUpdatesGoOverEachOther(_ isReported: Bool) throws {
+    let builder = GraphBuilder(name: "twice", stage: .fused)
+    let weight = try builder.input(.state("w"), .f32(8, 8))
+    let x = try builder.input(.argument("x"), .f32(8, 8))
+    let first = try builder.add(Subtract(), weight, x)
+    let y = try builder.add(MatMul(), x, first)
+    // The second update stands before the last reader of the first one; it is moved behind it.
+    let second = try builder.add(Subtract(), first, y)
+    let z = try builder.add(MatMul(), y, first)
+    builder.output(.state("w"), try builder.add(Reshape([8, 8]), second))
+    builder.output(.result("z"), z)
+    if isReported { builder.output(.report("first"), first) }
+    let graph = builder.finish()
+    let plan = Planner().plan(graph)
+    #expect(plan.stateCopies.isEmpty)
+    #expect(plan.placements[second] == .state("w"))
+    #expect((plan.placements[first] == .state("w")) == !isReported)
+    try expectSameResults(graph, values(graph))
+  }
+
+  @Test func anUpdateDoesNotOverwriteAStateThatIsReadLater() throws {
+    let builder = GraphBuilder(name: "kept", stage: .fused)
+    let weight = try builder.input(.state("w"), .f32(8, 8))
+    let first = try builder.add(Subtract(), weight, try builder.add(Tanh(), weight))
+    // It reads the old value and the first update's: the second may overwrite both, the first may not.
+    let both = try builder.add(MatMul(), first, weight)
+    let second = try builder.add(Subtract(), first, both)
+    builder.output(.state("w"), second)
+    let graph = builder.finish()
+    let plan = Planner().plan(graph)
+    #expect(plan.placements[second] == .state("w"))
+    #expect(plan.placements[first] != .state("w"))
+    try expectSameResults(graph, values(graph))
+  }
+
   /// A product whose epilogue is an update of the state, as the fusion of an optimiser makes it.
   private func epilogueUpdate(_ a: (ValueID, ValueID) -> ValueID) throws -> Graph {
     let builder = GraphBuilder(name: "epilogue", stage: .fused)

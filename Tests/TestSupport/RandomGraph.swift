@@ -272,13 +272,18 @@ package struct RandomGraph {
   private mutating func addStateOutputs() throws(Diagnostic) {
     for (name, old) in states {
       let shape = builder.shape(of: old)
-      switch random.nextInt(below: 6) {
+      switch random.nextInt(below: 7) {
       case 0: break
       case 1: builder.output(.state(name), old)
       case 2:
         let step = try builder.subtract(old, builder.tanh(old))
         builder.output(.state(name), step)
         values.append(step)
+      case 3:
+        let first = try builder.subtract(old, builder.tanh(old))
+        let second = try builder.subtract(first, builder.tanh(first))
+        builder.output(.state(name), second)
+        values += [first, second]
       default: builder.output(.state(name), pick(values.filter { builder.shape(of: $0) == shape }))
       }
     }
