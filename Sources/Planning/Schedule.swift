@@ -116,11 +116,12 @@ struct Scheduler {
     for output in graph.outputs {
       guard case .state(let name) = output.role, let state = old[.state(name)] else { continue }
       var value = graph.viewed(output.value)
+      sink(value, behindReadersOf: state, users)
       while let earlier = graph.earlierUpdate(of: value) {
         sink(value, behindReadersOf: earlier, users)
         value = earlier
+        sink(value, behindReadersOf: state, users)
       }
-      sink(value, behindReadersOf: state, users)
     }
   }
 
