@@ -21,13 +21,17 @@ func readByEpilogue(_ epilogue: UnsafePointer<RegionArguments>, _ n: Int) -> Til
   return found
 }
 
+/// Where the table of an epilogue's matrices lies in a product's scratch: behind its pointers to rows of A, of which a product
+/// has one segment.
+private let matricesOffset = 8192
+
 /// What an epilogue reads and writes at the places of C besides the product, each matrix once.
 func touchedByEpilogue(
   _ epilogue: UnsafePointer<RegionArguments>, _ n: Int, _ scratch: UnsafeMutableRawPointer
 ) -> EpilogueRows {
   let most = 16
   var rows = EpilogueRows(
-    matrices: (scratch + 8192).assumingMemoryBound(to: Target.self), count: 0, stride: n)
+    matrices: (scratch + matricesOffset).assumingMemoryBound(to: Target.self), count: 0, stride: n)
   var i = 1
   while i < epilogue.pointee.inputCount && rows.count < most {
     let input = epilogue.pointee.inputs! + i

@@ -90,8 +90,12 @@ func matmulKernel(
   var touched: EpilogueRows?
   if let epilogue = p.pointee.epilogue {
     run = prepareRegion(epilogue, own + memory.bytes)
-    ahead = readByEpilogue(epilogue, n)
-    touched = touchedByEpilogue(epilogue, n, scratch)
+    // The columns form asks for what an update reads, the others for all that is touched.
+    if readsColumns(p) {
+      ahead = readByEpilogue(epilogue, n)
+    } else {
+      touched = touchedByEpilogue(epilogue, n, scratch)
+    }
   }
   while task < end {
     let batch = task / perBatch
@@ -118,6 +122,12 @@ func matmulKernel(
     }
     task &+= 1
   }
+}
+
+/// Whether blocks are made by the columns form.
+@inline(__always) private func readsColumns(_ p: UnsafePointer<MatmulArguments>) -> Bool {
+  if case .swapped = p.pointee.form { return false }
+  return p.pointee.transposedA
 }
 
 /// One block of the product: c[r·ldc + j] = C[r0 + r, c0 + j] for r < rows, j < columns.

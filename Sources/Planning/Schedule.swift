@@ -36,46 +36,6 @@ extension Operation {
   }
 }
 
-extension Graph {
-  /// The value that a value is a view of.
-  func viewed(_ value: ValueID) -> ValueID {
-    var value = value
-    while let producer = values[value].producer, nodes[producer].operation.isReshape {
-      value = nodes[producer].operands[0]
-    }
-    return value
-  }
-
-  /// Where a state is updated several times a step: the value that a new one takes the place of. It is the same result of a
-  /// node of the same kind, or of a part of its region, read block by block where the new one is written.
-  func earlierUpdate(of new: ValueID) -> ValueID? {
-    guard let update = maker(of: new), let first = update.node.operation.firstBlockwiseOperand
-    else { return nil }
-    return update.node.operands.dropFirst(first).first { operand in
-      guard type(of: operand) == type(of: new), let earlier = maker(of: operand) else {
-        return false
-      }
-      return earlier.node.operation.mnemonic == update.node.operation.mnemonic
-        && earlier.place == update.place && earlier.count == update.count
-    }
-  }
-
-  /// The node that makes a value, which of the results of its part of the region the value is, and how many there are.
-  private func maker(of value: ValueID) -> (node: Node, place: Int, count: Int)? {
-    guard let producer = values[value].producer else { return nil }
-    let node = nodes[producer]
-    guard let result = node.results.firstIndex(of: value) else { return nil }
-    if let fused = node.operation as? Fused, fused.root == nil {
-      for part in fused.region.parts() {
-        if let place = part.results.firstIndex(of: result) {
-          return (node, place, part.results.count)
-        }
-      }
-    }
-    return (node, result, node.results.count)
-  }
-}
-
 struct Scheduler {
   private let graph: Graph
   private let live: BitSet
@@ -111,10 +71,9 @@ struct Scheduler {
   /// the value before.
   private mutating func sinkUpdates() {
     let users = graph.users()
-    let old = Dictionary(
-      graph.inputs.map { ($0.role, $0.value) }, uniquingKeysWith: { first, _ in first })
+    let states = graph.stateInputs()
     for output in graph.outputs {
-      guard case .state(let name) = output.role, let state = old[.state(name)] else { continue }
+      guard case .state(let name) = output.role, let state = states[name] else { continue }
       var value = graph.viewed(output.value)
       sink(value, behindReadersOf: state, users)
       while let earlier = graph.earlierUpdate(of: value) {

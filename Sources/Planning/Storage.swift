@@ -119,12 +119,11 @@ struct StoragePlan {
       if case .state(let name) = output.role, name == holder { continue }
       keptAtEnd.insert(storage)
     }
-    let oldValues = Dictionary(
-      graph.inputs.map { ($0.role, $0.value) }, uniquingKeysWith: { first, _ in first })
+    let oldValues = graph.stateInputs()
     for output in graph.outputs {
       guard case .state(let name) = output.role else { continue }
       let new = ofValue[output.value]
-      let old = oldValues[.state(name)].map { ofValue[$0] }
+      let old = oldValues[name].map { ofValue[$0] }
       if new == old { continue }
       if let reason = obstacle(new: new, old: old, output, keptAtEnd) {
         stateCopies.append(StateCopy(value: output.value, state: name, reason: reason))
@@ -138,10 +137,9 @@ struct StoragePlan {
   /// A state that is updated several times a step is updated in its own buffer each time: where a new state overwrites the
   /// state, so do the values that it takes the place of, as far back as the buffer is free.
   private mutating func placeEarlierUpdates() {
+    let oldValues = graph.stateInputs()
     for output in graph.outputs {
-      guard case .state(let name) = output.role, let oldValue = graph.input(.state(name)) else {
-        continue
-      }
+      guard case .state(let name) = output.role, let oldValue = oldValues[name] else { continue }
       let old = ofValue[oldValue]
       guard ofValue[output.value] != old, home(of: output.value) == .state(name) else { continue }
       var value = graph.viewed(output.value)

@@ -14,7 +14,7 @@ package struct RandomGraphOptions: Sendable {
   /// Only operations with a gradient, ending in one scalar output `loss`.
   package var differentiable = false
   /// A graph as the passes leave it for planning: of stage `fused`, with fused regions, long chains, and states that
-  /// are updated in place, exchanged, kept, or given one value together.
+  /// are updated in place, once or twice, exchanged, kept, or given one value together.
   package var fused = false
 
   package init(
